@@ -1,1 +1,151 @@
-//! .
+//! `proxy.toml` to checked settings, with the place of every mistake.
+//!
+//! Why here: a mistake in a file should be told before it becomes a behaviour, with its line, its column and what to
+//! write instead; and all mistakes at once. That rules out derived deserialisation, which stops at the first.
+//! Invariants: a [`Config`] that came out of [`Config::parse`] holds no contradiction that this crate knows of;
+//! `Default` of a section is the only place where a default is written; a password is never printed.
+//! Absent: any other crate of the workspace (the shell turns these plain types into theirs), sockets, reloading.
+
+mod address;
+mod check;
+mod choice;
+mod cluster;
+mod describe;
+mod diagnostic;
+mod fault;
+mod quantity;
+mod read;
+mod secret;
+mod section;
+mod setting;
+mod settings;
+mod suggest;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use address::{ListenAddress, NodeAddress};
+pub use choice::{AuthMethod, Balance, Consistency, LogFormat, LogLevel, PoolMode, ReadsOnPrimary, TlsMode};
+pub use cluster::{ClusterSettings, DatabaseOverrides, DatabaseSettings, NodeSettings, UserOverrides};
+pub use describe::{Change, Described};
+pub use diagnostic::{ConfigErrors, Diagnostic, Severity};
+pub use fault::{AddressFault, Exposure, Fault, Quantity};
+pub use quantity::ByteCount;
+pub use secret::Secret;
+pub use section::Key;
+pub use setting::{FileMode, Override};
+pub use settings::{AdminSettings, AuthSettings, LimitSettings, ListenSettings, LogSettings, PoolSettings};
+
+/// Everything that `proxy.toml` says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// `[listen]`.
+    pub listen: ListenSettings,
+    /// `[auth]`.
+    pub auth: AuthSettings,
+    /// `[admin]`.
+    pub admin: AdminSettings,
+    /// `[log]`.
+    pub log: LogSettings,
+    /// `[pool]`.
+    pub pool: PoolSettings,
+    /// `[limits]`.
+    pub limits: LimitSettings,
+    /// `[cluster.NAME]`, at least one in a parsed file.
+    pub clusters: BTreeMap<String, ClusterSettings>,
+    /// `[database.NAME]`.
+    pub databases: BTreeMap<String, DatabaseOverrides>,
+    /// `[user.NAME]`.
+    pub users: BTreeMap<String, UserOverrides>,
+}
+
+/// A good configuration, with what is odd about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Things to tell the operator; none of them prevents a start.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it start at the file's folder.
+    pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigErrors::unreadable(path, &error))?;
+        let base_dir = path.parent().unwrap_or(Path::new(""));
+        read::read(&text, base_dir, &path.display().to_string())
+    }
+
+    /// Checks a text. Relative paths in it start at `base_dir`; the files that it names must exist.
+    pub fn parse(text: &str, base_dir: &Path) -> Result<Loaded, ConfigErrors> {
+        read::read(text, base_dir, "proxy.toml")
+    }
+
+    /// Every key that exists, with its default and meaning, in the order of the shipped file.
+    pub fn keys() -> Vec<Key> {
+        describe::keys()
+    }
+
+    /// Where the database that a client names leads; `None`: there is no such database here.
+    pub fn route(&self, database: &str) -> Option<DatabaseSettings> {
+        let nothing = DatabaseOverrides::default();
+        let overrides = if self.databases.is_empty() { &nothing } else { self.overrides(database)? };
+        let only = || self.clusters.keys().next().filter(|_| self.clusters.len() == 1);
+        Some(DatabaseSettings {
+            name: database.to_owned(),
+            cluster: overrides.cluster.as_ref().or_else(only)?.clone(),
+            server_database: overrides.server_database.clone().unwrap_or_else(|| database.to_owned()),
+            user: overrides.user.clone(),
+            password: overrides.password.clone(),
+        })
+    }
+
+    /// The pool settings for a database and role: the role's own go before the database's, these before `[pool]`.
+    /// `min_size` never exceeds `size`, whatever the mixture.
+    pub fn pool(&self, database: &str, user: &str) -> PoolSettings {
+        let mut pool = self.pool.clone();
+        if let Some(own) = self.overrides(database) {
+            own.apply(&mut pool);
+        }
+        if let Some(own) = self.users.get(user) {
+            own.apply(&mut pool);
+        }
+        pool.min_size = pool.min_size.min(pool.size.get());
+        pool
+    }
+
+    /// `[database.NAME]`, or `[database."*"]`.
+    fn overrides(&self, database: &str) -> Option<&DatabaseOverrides> {
+        self.databases.get(database).or_else(|| self.databases.get(ANY_DATABASE))
+    }
+}
+
+impl DatabaseOverrides {
+    fn apply(&self, pool: &mut PoolSettings) {
+        self.connections_max.apply(&mut pool.database_connections_max);
+        self.pool_mode.apply(&mut pool.mode);
+        self.pool_size.apply(&mut pool.size);
+        self.pool_min_size.apply(&mut pool.min_size);
+        self.pool_reserve_size.apply(&mut pool.reserve_size);
+        self.wait_timeout.apply(&mut pool.wait_timeout);
+        self.idle_transaction_timeout.apply(&mut pool.idle_transaction_timeout);
+        self.query_timeout.apply(&mut pool.query_timeout);
+    }
+}
+
+impl UserOverrides {
+    fn apply(&self, pool: &mut PoolSettings) {
+        self.connections_max.apply(&mut pool.user_connections_max);
+        self.pool_mode.apply(&mut pool.mode);
+        self.pool_size.apply(&mut pool.size);
+        self.pool_min_size.apply(&mut pool.min_size);
+        self.pool_reserve_size.apply(&mut pool.reserve_size);
+        self.wait_timeout.apply(&mut pool.wait_timeout);
+        self.idle_transaction_timeout.apply(&mut pool.idle_transaction_timeout);
+        self.client_idle_timeout.apply(&mut pool.client_idle_timeout);
+        self.query_timeout.apply(&mut pool.query_timeout);
+    }
+}
+
+/// The name of the section that holds for all databases without one.
+const ANY_DATABASE: &str = "*";

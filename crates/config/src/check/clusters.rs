@@ -1,0 +1,118 @@
+//! Clusters, their nodes, and the databases that lead to them.
+
+use std::collections::{HashMap, HashSet};
+
+use super::check_tls;
+use crate::fault::{Fault, Refusal};
+use crate::quantity::show_duration;
+use crate::read::Reader;
+use crate::{ClusterSettings, Config};
+
+/// Checks names, addresses and routes.
+pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
+    if config.clusters.is_empty() && !reader.doubtful("cluster") {
+        reader.mistake("cluster", Refusal::new(Fault::NoNodes, NODE_ADVICE));
+    }
+    for (name, cluster) in &config.clusters {
+        check_cluster(&format!("cluster.{name}"), cluster, reader);
+    }
+    check_routes(config, reader);
+    for name in RESERVED_DATABASES.iter().filter(|name| config.databases.contains_key(**name)) {
+        let fault = Fault::ReservedName { name: (*name).to_owned() };
+        reader.mistake(&format!("database.{name}"), Refusal::new(fault, "this database is the console"));
+    }
+    if config.users.contains_key("*") {
+        let fault = Fault::ReservedName { name: "*".to_owned() };
+        reader.mistake("user.*", Refusal::new(fault, "[pool] holds for all roles"));
+    }
+}
+
+fn check_cluster(section: &str, cluster: &ClusterSettings, reader: &mut Reader<'_>) {
+    if cluster.nodes.is_empty() && !reader.doubtful(section) {
+        reader.mistake(section, Refusal::new(Fault::NoNodes, NODE_ADVICE));
+    }
+    if cluster.nodes.len() > NODES_MAX {
+        let fault = Fault::TooMany { what: "nodes in a cluster", most: NODES_MAX };
+        reader.mistake(&format!("{section}.node.{NODES_MAX}"), fault);
+    }
+    check_repeats(section, cluster, reader);
+    let (stale, interval) = (format!("{section}.staleness_max"), format!("{section}.monitor_interval"));
+    if cluster.monitor_interval >= cluster.staleness_max
+        && !reader.doubtful(&stale)
+        && !reader.doubtful(&interval)
+    {
+        let (value, limit) = (show_duration(cluster.monitor_interval), show_duration(cluster.staleness_max));
+        let advice = "a standby must be asked more often than that, or it always looks too old";
+        reader.mistake(&interval, Refusal::new(Fault::NotBelow { other: stale, value, limit }, advice));
+    }
+    let files = [&cluster.tls_cert, &cluster.tls_key, &cluster.tls_ca];
+    check_tls(section, cluster.tls_mode, files, false, reader);
+}
+
+fn check_repeats(section: &str, cluster: &ClusterSettings, reader: &mut Reader<'_>) {
+    let mut addresses = HashMap::new();
+    let mut names = HashMap::new();
+    for (index, node) in cluster.nodes.iter().enumerate() {
+        let at = format!("{section}.node.{index}");
+        if reader.doubtful(&at) {
+            continue;
+        }
+        if let Some(first) = addresses.insert(&node.address, at.clone()) {
+            let first_line = reader.line(&format!("{first}.address"));
+            reader.mistake(
+                &format!("{at}.address"),
+                Fault::Repeated { value: node.address.to_string(), first_line },
+            );
+        } else if let Some(first) = names.insert(&node.name, at.clone()) {
+            let first_line = reader.line(&format!("{first}.name"));
+            reader.mistake(&format!("{at}.name"), Fault::Repeated { value: node.name.clone(), first_line });
+        }
+    }
+}
+
+fn check_routes(config: &Config, reader: &mut Reader<'_>) {
+    let several = config.clusters.len() > 1;
+    if several && config.databases.is_empty() && !reader.doubtful("database") {
+        let fault = Fault::UnknownCluster { name: String::new() };
+        let advice = "add [database.NAME] with cluster = \"NAME\" for each database, or [database.\"*\"]";
+        reader.mistake("cluster", Refusal::new(fault, advice));
+        return;
+    }
+    let mut used = HashSet::new();
+    for (name, database) in &config.databases {
+        let at = format!("database.{name}.cluster");
+        match &database.cluster {
+            Some(cluster) if config.clusters.contains_key(cluster) => {
+                used.insert(cluster);
+            }
+            Some(cluster) => {
+                let near = crate::suggest::closest(cluster, config.clusters.keys().map(String::as_str));
+                let suggestion = near.map(|near| format!("did you mean \"{near}\"?"));
+                reader.mistake(
+                    &at,
+                    Refusal { fault: Fault::UnknownCluster { name: cluster.clone() }, suggestion },
+                );
+            }
+            None if several && !reader.doubtful(&at) => {
+                let names: Vec<_> = config.clusters.keys().map(String::as_str).collect();
+                let advice = format!("add cluster, one of: {}", names.join(", "));
+                reader.mistake(&at, Refusal::new(Fault::UnknownCluster { name: String::new() }, advice));
+            }
+            None => used.extend(config.clusters.keys()),
+        }
+    }
+    let idle = |name: &&String| !config.databases.is_empty() && !used.contains(*name);
+    for name in
+        config.clusters.keys().filter(idle).filter(|_| !reader.doubtful("database")).collect::<Vec<_>>()
+    {
+        reader.warning(&format!("cluster.{name}"), Fault::UnusedCluster);
+    }
+}
+
+const NODE_ADVICE: &str = "add [[cluster.main.node]] with address = \"host:5432\"";
+
+/// Databases of the console.
+const RESERVED_DATABASES: &[&str] = &["pgbouncer", "pgweir"];
+
+/// A set of nodes fits into 64 bits.
+const NODES_MAX: usize = 64;
