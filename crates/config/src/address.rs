@@ -139,7 +139,7 @@ fn split(given: &str, usual: u16, least: u16) -> Result<(String, u16), Refusal> 
 }
 
 fn refuse(given: &str, why: AddressFault, suggestion: Option<String>) -> Refusal {
-    Refusal { fault: Fault::BadAddress { given: given.to_owned(), why }, suggestion }
+    Refusal::from(Fault::BadAddress { given: given.to_owned(), why }).advise(suggestion)
 }
 
 const LISTEN_PORT: u16 = 6432;

@@ -6,6 +6,7 @@ mod clusters;
 mod files;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use crate::choice::{AuthMethod, TlsMode};
 use crate::fault::{Exposure, Fault, Refusal};
@@ -43,7 +44,7 @@ fn check_listen(config: &Config, reader: &mut Reader<'_>) {
 fn check_tls(
     section: &str,
     mode: TlsMode,
-    files: [&Option<std::path::PathBuf>; 3],
+    files: [&Option<PathBuf>; 3],
     serves: bool,
     reader: &mut Reader<'_>,
 ) {
@@ -61,10 +62,12 @@ fn check_tls(
         reader.mistake(&at("tls_key"), missing("tls_cert", "tls_key".to_owned()));
     }
     if serves && mode >= TlsMode::Require && !cert && !key {
-        reader.mistake(&at("tls_mode"), missing("tls_cert", quoted.clone()));
+        let advice = "add tls_cert and tls_key, both in PEM";
+        reader.mistake(&at("tls_mode"), Refusal::new(missing("tls_cert", quoted.clone()), advice));
     }
     if mode >= TlsMode::VerifyCa && !ca {
-        reader.mistake(&at("tls_mode"), missing("tls_ca", quoted.clone()));
+        let advice = "add tls_ca: the authorities to trust, in PEM";
+        reader.mistake(&at("tls_mode"), Refusal::new(missing("tls_ca", quoted.clone()), advice));
     }
     if mode < TlsMode::VerifyCa && ca {
         let suggestion = "certificates are checked from \"verify-ca\" on";

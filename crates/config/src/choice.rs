@@ -55,10 +55,13 @@ macro_rules! choices {
 
 fn refuse(word: &str, choices: &'static [&'static str]) -> Refusal {
     let alike = word.to_ascii_lowercase().replace(['-', ' '], "_");
-    let exact = choices.iter().find(|choice| choice.replace('-', "_") == alike);
-    let near = exact.copied().or_else(|| closest(word, choices.iter().copied()));
-    let suggestion = near.map(|choice| format!("did you mean \"{choice}\"?"));
-    Refusal { fault: Fault::NotAChoice { given: word.to_owned(), choices }, suggestion }
+    let spelled = |choice: &&&str| choice.replace('-', "_") == alike;
+    let begins =
+        |choice: &&&str| alike.len() >= 3 && (choice.starts_with(&alike) || alike.starts_with(**choice));
+    let near = choices.iter().find(spelled).or_else(|| choices.iter().find(begins)).copied();
+    let near = near.or_else(|| closest(word, choices.iter().copied()));
+    let fault = Fault::NotAChoice { given: word.to_owned(), choices };
+    Refusal::from(fault).advise(near.map(|choice| format!("did you mean \"{choice}\"?")))
 }
 
 choices! {

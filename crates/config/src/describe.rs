@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::section::{self, Key, Section, Written};
+use crate::section::{self, Section, SectionKeys, Written};
 use crate::{
     AdminSettings, AuthSettings, ClusterSettings, Config, DatabaseOverrides, LimitSettings, ListenSettings,
     LogSettings, NodeSettings, PoolSettings, UserOverrides,
@@ -95,18 +95,19 @@ impl Config {
 }
 
 /// The keys of all sections, in the order of the file.
-pub(crate) fn keys() -> Vec<Key> {
-    let mut keys = section::keys::<ListenSettings>();
-    keys.extend(section::keys::<AuthSettings>());
-    keys.extend(section::keys::<AdminSettings>());
-    keys.extend(section::keys::<LogSettings>());
-    keys.extend(section::keys::<PoolSettings>());
-    keys.extend(section::keys::<LimitSettings>());
-    keys.extend(section::keys::<ClusterSettings>());
-    keys.extend(section::keys::<NodeSettings>());
-    keys.extend(section::keys::<DatabaseOverrides>());
-    keys.extend(section::keys::<UserOverrides>());
-    keys
+pub(crate) fn sections() -> Vec<SectionKeys> {
+    vec![
+        section::keys::<ListenSettings>(),
+        section::keys::<AuthSettings>(),
+        section::keys::<AdminSettings>(),
+        section::keys::<LogSettings>(),
+        section::keys::<PoolSettings>(),
+        section::keys::<LimitSettings>(),
+        section::keys::<ClusterSettings>(),
+        section::keys::<NodeSettings>(),
+        section::keys::<DatabaseOverrides>(),
+        section::keys::<UserOverrides>(),
+    ]
 }
 
 struct Listed {
@@ -126,7 +127,7 @@ fn list_section<S: Section>(path: &str, section: &S, list: &mut Vec<Listed>) {
             value,
             default,
             reloadable: facts.reloadable,
-            meaning: facts.meaning.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
+            meaning: section::one_line(facts.meaning),
         },
     ));
 }

@@ -95,7 +95,7 @@ impl fmt::Display for Severity {
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.severity)?;
-        if !self.key.is_empty() {
+        if !self.key.is_empty() && !matches!(self.what, Fault::UnknownKey { .. }) {
             write!(f, "{}: ", self.key)?;
         }
         write!(f, "{}", self.what)?;

@@ -199,17 +199,25 @@ pub enum Quantity {
 pub(crate) struct Refusal {
     pub(crate) fault: Fault,
     pub(crate) suggestion: Option<String>,
+    /// The element of a list, if only one is meant.
+    pub(crate) element: Option<usize>,
 }
 
 impl Refusal {
     pub(crate) fn new(fault: Fault, suggestion: impl Into<String>) -> Self {
-        Refusal { fault, suggestion: Some(suggestion.into()) }
+        Refusal { suggestion: Some(suggestion.into()), ..Refusal::from(fault) }
+    }
+
+    /// With advice, if there is any.
+    pub(crate) fn advise(mut self, suggestion: Option<String>) -> Self {
+        self.suggestion = suggestion.or(self.suggestion);
+        self
     }
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Refusal { fault, suggestion: None }
+        Refusal { fault, suggestion: None, element: None }
     }
 }
 
@@ -252,7 +260,13 @@ impl fmt::Display for Fault {
                 write!(f, "unknown section or key `{name}`")
             }
             Fault::UnknownKey { name, section } => write!(f, "unknown key `{name}` in [{section}]"),
-            Fault::Unreadable { path, kind } => write!(f, "cannot read {}: {kind}", path.display()),
+            Fault::Unreadable { path, kind } => {
+                let why = match kind {
+                    io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                    other => other.to_string(),
+                };
+                write!(f, "cannot read {}: {why}", path.display())
+            }
             Fault::Unused { because } => write!(f, "no effect with {because}"),
             Fault::UnusedCluster => f.write_str("no database leads to this cluster"),
             Fault::WrongType { wanted, found } => write!(f, "{wanted} is needed here, not {found}"),

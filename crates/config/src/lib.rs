@@ -32,7 +32,7 @@ pub use diagnostic::{ConfigErrors, Diagnostic, Severity};
 pub use fault::{AddressFault, Exposure, Fault, Quantity};
 pub use quantity::ByteCount;
 pub use secret::Secret;
-pub use section::Key;
+pub use section::{Key, SectionKeys};
 pub use setting::{FileMode, Override};
 pub use settings::{AdminSettings, AuthSettings, LimitSettings, ListenSettings, LogSettings, PoolSettings};
 
@@ -82,8 +82,8 @@ impl Config {
     }
 
     /// Every key that exists, with its default and meaning, in the order of the shipped file.
-    pub fn keys() -> Vec<Key> {
-        describe::keys()
+    pub fn sections() -> Vec<SectionKeys> {
+        describe::sections()
     }
 
     /// Where the database that a client names leads; `None`: there is no such database here.

@@ -147,8 +147,22 @@ impl Range {
         }
         match self.units.iter().find(|(name, _)| *name == unit) {
             Some((_, scale)) => self.read_number(given, *scale, number),
-            None => Err(self.refuse(given, meant(self.units, unit).map(|unit| format!("{number}{unit}")))),
+            None => {
+                let spelled = meant(self.units, unit).map(|unit| format!("{number}{unit}"));
+                Err(self.refuse(given, spelled.or_else(|| self.without_fraction(given))))
+            }
         }
+    }
+
+    /// `1.5h` in a smaller unit.
+    fn without_fraction(&self, given: &str) -> Option<String> {
+        let (whole, rest) = given.split_once('.')?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (fraction, unit) = rest.split_at(digits);
+        let scale = self.units.iter().find(|(name, _)| *name == unit.trim_start())?.1;
+        let tenths = 10_u64.checked_pow(u32::try_from(digits).ok()?)?;
+        let part = fraction.parse::<u64>().ok()?.checked_mul(scale)? / tenths;
+        Some(show(whole.parse::<u64>().ok()?.checked_mul(scale)?.checked_add(part)?, self.units))
     }
 
     fn read_number(&self, given: &str, scale: u64, number: &str) -> Result<u64, Refusal> {
@@ -166,7 +180,7 @@ impl Range {
 
     fn refuse(&self, given: &str, meant: Option<String>) -> Refusal {
         let fault = Fault::NotAQuantity { given: given.to_owned(), quantity: self.quantity };
-        Refusal { fault, suggestion: meant.map(|text| format!("write \"{text}\"")) }
+        Refusal::from(fault).advise(meant.map(|text| format!("write \"{text}\"")))
     }
 
     fn unit_missing(&self, number: &str) -> Refusal {

@@ -90,6 +90,7 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, key: &str, span: &Range<usize>, refusal: Refusal) {
+        let span = refusal.part.as_ref().unwrap_or(span);
         let mut mistake = Diagnostic::at(self.text, span, self.file, key, refusal.fault);
         mistake.suggestion = refusal.suggestion;
         self.refused.insert(key.to_owned());
@@ -114,7 +115,7 @@ impl Reader<'_> {
             if !SECTIONS.contains(&name) {
                 let fault = Fault::UnknownKey { name: name.to_owned(), section: String::new() };
                 let suggestion = meant_at_top(name, value.get_ref());
-                self.report(name, &key.span(), Refusal { fault, suggestion });
+                self.report(name, &key.span(), Refusal::from(fault).advise(suggestion));
                 continue;
             }
             self.sites.insert(name.to_owned(), key.span());
@@ -185,9 +186,10 @@ impl Reader<'_> {
                 }
                 Some(Err(refusal)) => self.report(&at, &value.span(), refusal),
                 None => {
-                    let fault = Fault::UnknownKey { name: name.to_owned(), section: path.to_owned() };
+                    let fault =
+                        Fault::UnknownKey { name: name.to_owned(), section: section_name(path).to_owned() };
                     let suggestion = meant_in::<S>(name);
-                    self.report(&at, &key.span(), Refusal { fault, suggestion });
+                    self.report(&at, &key.span(), Refusal::from(fault).advise(suggestion));
                 }
             }
         }
@@ -202,7 +204,7 @@ impl Reader<'_> {
         let Some(nodes) = value.get_ref().as_array() else {
             let refusal = wrong_type("a list of nodes", value.get_ref());
             let suggestion = Some(format!("write [[{path}.{NODE}]], with two brackets"));
-            self.report(&at, &value.span(), Refusal { suggestion, ..refusal });
+            self.report(&at, &value.span(), refusal.advise(suggestion));
             return cluster;
         };
         for (index, node) in nodes.iter().enumerate() {
@@ -247,10 +249,17 @@ fn meant_at_top(name: &str, value: &DeValue<'_>) -> Option<String> {
     known.or_else(|| belongs(name))
 }
 
+/// As the file has it: nodes have no number there.
+fn section_name(path: &str) -> &str {
+    let numbered = path.rsplit_once('.').filter(|(list, _)| list.ends_with(".node"));
+    numbered.map_or(path, |(list, _)| list)
+}
+
 /// The section where a key of this name exists.
 fn belongs(name: &str) -> Option<String> {
-    let key = Config::keys().into_iter().find(|key| key.name == name)?;
-    Some(format!("it belongs in [{}]", key.section))
+    let sections = Config::sections();
+    let owner = sections.iter().find(|section| section.keys.iter().any(|key| key.name == name))?;
+    Some(format!("it belongs in [{}]", owner.path))
 }
 
 const NODE: &str = "node";

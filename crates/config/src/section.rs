@@ -10,17 +10,28 @@ use toml::de::DeValue;
 
 use crate::fault::Refusal;
 
-/// One key of `proxy.toml`, for documents and for the shipped file.
+/// A section of `proxy.toml`, for documents and for the shipped file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionKeys {
+    /// As it is written in the file, `NAME` standing for a name of the user's choice.
+    pub path: &'static str,
+    /// What it is about.
+    pub meaning: String,
+    /// Its keys, in the order of the file.
+    pub keys: Vec<Key>,
+}
+
+/// One key of `proxy.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The section as it is written in the file, `NAME` standing for a name of the user's choice.
-    pub section: &'static str,
     /// The key itself.
     pub name: &'static str,
     /// What may be written, such as `duration` or `disable | allow | prefer`.
     pub kind: String,
-    /// The default as it is written in the file; `None`: the value of a wider section holds.
+    /// The default as it is written in the file; `None`: `inherits` says which key holds.
     pub default: Option<String>,
+    /// The key of a wider section that holds where this one is not written.
+    pub inherits: Option<String>,
     /// Whether a reload is enough for a change to hold.
     pub reloadable: bool,
     /// One line for people.
@@ -91,6 +102,8 @@ pub(crate) struct KeyFacts {
 pub(crate) trait Section: Default {
     /// As written between brackets in the file.
     const PATH: &'static str;
+    /// What it is about.
+    const ABOUT: &'static [&'static str];
     /// All keys, in the order of the file.
     const KEYS: &'static [KeyFacts];
     /// Sets one key; `None` when there is no such key.
@@ -99,23 +112,32 @@ pub(crate) trait Section: Default {
     fn values(&self) -> Vec<Written>;
 }
 
-/// The keys of a section with their defaults.
-pub(crate) fn keys<S: Section>() -> Vec<Key> {
+/// A section with its keys and their defaults.
+pub(crate) fn keys<S: Section>() -> SectionKeys {
     let values = S::default().values();
-    S::KEYS.iter().zip(values).map(|(facts, value)| key::<S>(facts, &value)).collect()
+    let keys = S::KEYS.iter().zip(values).map(|(facts, value)| key(facts, &value)).collect();
+    SectionKeys { path: S::PATH, meaning: one_line(S::ABOUT), keys }
 }
 
-fn key<S: Section>(facts: &KeyFacts, default: &Written) -> Key {
-    let meaning = facts.meaning.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+fn key(facts: &KeyFacts, default: &Written) -> Key {
+    let meaning = one_line(facts.meaning);
     Key {
-        section: S::PATH,
         name: facts.name,
         kind: (facts.kind)(),
         default: default.toml(),
+        inherits: meaning.strip_prefix(INSTEAD_OF).map(|key| key.trim_end_matches('.').to_owned()),
         reloadable: facts.reloadable,
         meaning,
     }
 }
+
+/// The lines of a comment as one.
+pub(crate) fn one_line(comment: &[&str]) -> String {
+    comment.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+}
+
+/// How the meaning of a key begins that goes before a key of a wider section.
+const INSTEAD_OF: &str = "Instead of ";
 
 /// Declares a section: `reload` or `restart`, the key, its type, its default; the comment is its meaning.
 macro_rules! section {
@@ -141,6 +163,7 @@ macro_rules! section {
 
         impl $crate::section::Section for $name {
             const PATH: &'static str = $path;
+            const ABOUT: &'static [&'static str] = &[$($about),+];
             const KEYS: &'static [$crate::section::KeyFacts] = &[
                 $( $crate::section::KeyFacts {
                     name: stringify!($key),

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::address::ListenAddress;
@@ -82,9 +83,7 @@ fn count(value: &DeValue<'_>, least: u32) -> Result<u32, Refusal> {
             .filter(|number| *number >= least)
             .ok_or_else(|| out_of_range(&number.to_string())),
         DeValue::String(given) if given.parse::<u32>().is_ok() => {
-            let mut refusal = wrong_type("a number", value);
-            refusal.suggestion = Some(format!("write {given} without quotes"));
-            Err(refusal)
+            Err(wrong_type("a number", value).advise(Some(format!("write {given} without quotes"))))
         }
         _ => Err(wrong_type("a number", value)),
     }
@@ -196,8 +195,8 @@ impl Setting for FileMode {
 
     fn read(value: &DeValue<'_>, _: &Path) -> Result<Self, Refusal> {
         if let DeValue::Integer(number) = value {
-            let refusal = wrong_type("a file mode in quotes", value);
-            return Err(Refusal { suggestion: Some(format!("write \"0{}\"", number.as_str())), ..refusal });
+            let advice = format!("write \"0{}\"", number.as_str());
+            return Err(wrong_type("a file mode in quotes", value).advise(Some(advice)));
         }
         let given = text(value)?;
         let bits = u32::from_str_radix(given, 8).ok().filter(|bits| *bits <= 0o7777);
@@ -244,7 +243,13 @@ impl Setting for Vec<ListenAddress> {
 /// A list, or one value that stands for a list of one.
 fn read_list<T: Setting>(value: &DeValue<'_>, base: &Path) -> Result<Vec<T>, Refusal> {
     match value {
-        DeValue::Array(items) => items.iter().map(|item| T::read(item.get_ref(), base)).collect(),
+        DeValue::Array(items) => {
+            let read = |item: &Spanned<DeValue<'_>>| {
+                T::read(item.get_ref(), base)
+                    .map_err(|refusal| Refusal { part: Some(item.span()), ..refusal })
+            };
+            items.iter().map(read).collect()
+        }
         _ => T::read(value, base).map(|only| vec![only]),
     }
 }

@@ -11,7 +11,7 @@ use crate::{ClusterSettings, Config};
 /// Checks names, addresses and routes.
 pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
     if config.clusters.is_empty() && !reader.doubtful("cluster") {
-        reader.mistake("cluster", Refusal::new(Fault::NoNodes, NODE_ADVICE));
+        reader.mistake("cluster", no_nodes("cluster.main"));
     }
     for (name, cluster) in &config.clusters {
         check_cluster(&format!("cluster.{name}"), cluster, reader);
@@ -29,7 +29,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
 
 fn check_cluster(section: &str, cluster: &ClusterSettings, reader: &mut Reader<'_>) {
     if cluster.nodes.is_empty() && !reader.doubtful(section) {
-        reader.mistake(section, Refusal::new(Fault::NoNodes, NODE_ADVICE));
+        reader.mistake(section, no_nodes(section));
     }
     if cluster.nodes.len() > NODES_MAX {
         let fault = Fault::TooMany { what: "nodes in a cluster", most: NODES_MAX };
@@ -47,6 +47,10 @@ fn check_cluster(section: &str, cluster: &ClusterSettings, reader: &mut Reader<'
     }
     let files = [&cluster.tls_cert, &cluster.tls_key, &cluster.tls_ca];
     check_tls(section, cluster.tls_mode, files, false, reader);
+}
+
+fn no_nodes(section: &str) -> Refusal {
+    Refusal::new(Fault::NoNodes, format!("add [[{section}.node]] with address = \"host:5432\""))
 }
 
 fn check_repeats(section: &str, cluster: &ClusterSettings, reader: &mut Reader<'_>) {
@@ -90,7 +94,7 @@ fn check_routes(config: &Config, reader: &mut Reader<'_>) {
                 let suggestion = near.map(|near| format!("did you mean \"{near}\"?"));
                 reader.mistake(
                     &at,
-                    Refusal { fault: Fault::UnknownCluster { name: cluster.clone() }, suggestion },
+                    Refusal::from(Fault::UnknownCluster { name: cluster.clone() }).advise(suggestion),
                 );
             }
             None if several && !reader.doubtful(&at) => {
@@ -108,8 +112,6 @@ fn check_routes(config: &Config, reader: &mut Reader<'_>) {
         reader.warning(&format!("cluster.{name}"), Fault::UnusedCluster);
     }
 }
-
-const NODE_ADVICE: &str = "add [[cluster.main.node]] with address = \"host:5432\"";
 
 /// Databases of the console.
 const RESERVED_DATABASES: &[&str] = &["pgbouncer", "pgweir"];
