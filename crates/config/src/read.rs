@@ -90,7 +90,6 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, key: &str, span: &Range<usize>, refusal: Refusal) {
-        let span = refusal.part.as_ref().unwrap_or(span);
         let mut mistake = Diagnostic::at(self.text, span, self.file, key, refusal.fault);
         mistake.suggestion = refusal.suggestion;
         self.refused.insert(key.to_owned());
@@ -184,7 +183,11 @@ impl Reader<'_> {
                 Some(Ok(())) => {
                     self.sites.insert(at, value.span());
                 }
-                Some(Err(refusal)) => self.report(&at, &value.span(), refusal),
+                Some(Err(refusal)) => {
+                    let element =
+                        refusal.element.and_then(|index| value.get_ref().get(index)).unwrap_or(value);
+                    self.report(&at, &element.span(), refusal);
+                }
                 None => {
                     let fault =
                         Fault::UnknownKey { name: name.to_owned(), section: section_name(path).to_owned() };

@@ -244,11 +244,10 @@ impl Setting for Vec<ListenAddress> {
 fn read_list<T: Setting>(value: &DeValue<'_>, base: &Path) -> Result<Vec<T>, Refusal> {
     match value {
         DeValue::Array(items) => {
-            let read = |item: &Spanned<DeValue<'_>>| {
-                T::read(item.get_ref(), base)
-                    .map_err(|refusal| Refusal { part: Some(item.span()), ..refusal })
+            let read = |(index, item): (usize, &Spanned<DeValue<'_>>)| {
+                T::read(item.get_ref(), base).map_err(|refusal| Refusal { element: Some(index), ..refusal })
             };
-            items.iter().map(read).collect()
+            items.iter().enumerate().map(read).collect()
         }
         _ => T::read(value, base).map(|only| vec![only]),
     }
