@@ -90,3 +90,46 @@ fn fingerprint(password: &Password, salt: &[u8], iterations: u32) -> Fingerprint
     hash.update(salt);
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn derive(cache: &KeyCache, password: &str, salt: &[u8], iterations: u32) -> String {
+        cache.derive(&Password::new(password), salt, iterations).verifier().to_string()
+    }
+
+    #[test]
+    fn gives_the_keys_that_deriving_gives() {
+        let (cache, without) = (KeyCache::new(8), KeyCache::new(0));
+        for _ in 0..2 {
+            for (password, salt, iterations) in
+                [("a", &b"salt"[..], 1), ("a", b"salt", 2), ("a", b"other", 1), ("as", b"alt", 1)]
+            {
+                let expected = derive(&without, password, salt, iterations);
+                assert_eq!(derive(&cache, password, salt, iterations), expected);
+            }
+        }
+        assert_eq!(cache.entries().keys.len(), 4);
+        assert_eq!(without.entries().keys.len(), 0);
+    }
+
+    #[test]
+    fn stays_within_its_capacity_and_drops_the_oldest() {
+        let cache = KeyCache::new(2);
+        for password in ["a", "b", "b", "c", "a"] {
+            derive(&cache, password, b"salt", 1);
+            assert!(cache.entries().keys.len() <= 2);
+        }
+        let held =
+            |password| cache.entries().keys.contains_key(&fingerprint(&Password::new(password), b"salt", 1));
+        assert_eq!([held("a"), held("b"), held("c")], [true, false, true]);
+    }
+
+    #[test]
+    fn remembers_nothing_on_looking_up() {
+        let cache = KeyCache::new(2);
+        cache.look_up_or_derive(&Password::new("guess"), b"salt", 1);
+        assert!(cache.entries().keys.is_empty());
+    }
+}

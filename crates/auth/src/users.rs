@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn reads_pgbouncers_file() {
         let text = "\n; comment\n \"alice\" \"secret\"\r\n\"bob \"\"b\"\"\" \"a\"\"b\" \"old\"\n\
-                    \"carol\"\"md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n\"alice\" \"newer\"\n";
+                    \"carol\"\t\"md5aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n\"alice\" \"newer\"\n";
         let users = Users::parse(text).unwrap();
         assert_eq!(users.len(), 3);
         let plain = |user: &str| match users.secret(user) {
@@ -126,6 +126,7 @@ mod tests {
         };
         assert_eq!(plain("alice"), b"newer");
         assert_eq!(plain("bob \"b\""), b"a\"b");
+        assert!(matches!(users.secret("carol"), Some(StoredSecret::Md5(_))));
         assert!(users.secret("nobody").is_none());
     }
 
