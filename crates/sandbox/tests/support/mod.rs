@@ -8,10 +8,10 @@ use std::time::Duration;
 use pgweir_sandbox::Binaries;
 
 /// Longer than anything takes on a busy machine.
-pub const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Runs a test on each installed major version.
-pub fn each_major(test: impl Fn(&Binaries)) {
+pub(crate) fn each_major(test: impl Fn(&Binaries)) {
     let installed = Binaries::installed();
     assert!(!installed.is_empty(), "the tests need an installed PostgreSQL");
     for binaries in &installed {
@@ -21,13 +21,13 @@ pub fn each_major(test: impl Fn(&Binaries)) {
 }
 
 /// Asserts that a cluster's directory is gone and no process mentions it.
-pub fn nothing_left_of(directory: &Path) {
+pub(crate) fn nothing_left_of(directory: &Path) {
     assert!(!directory.exists(), "{} is still there", directory.display());
     assert_eq!(processes_of(directory), Vec::<String>::new());
 }
 
 /// The command lines of all processes that mention this directory.
-pub fn processes_of(directory: &Path) -> Vec<String> {
+pub(crate) fn processes_of(directory: &Path) -> Vec<String> {
     let name = directory.to_str().unwrap();
     fs::read_dir("/proc")
         .unwrap()
@@ -39,6 +39,6 @@ pub fn processes_of(directory: &Path) -> Vec<String> {
 }
 
 /// Whether a process runs; a zombie does not.
-pub fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
