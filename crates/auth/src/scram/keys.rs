@@ -11,7 +11,7 @@ use super::{SALT_BYTES_MAX, base64_of, bytes_of, digest_of, hmac, xor};
 use crate::Password;
 
 /// PostgreSQL's SCRAM secret: enough to verify a password's proof, not enough to make one.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct ScramVerifier {
     /// Rounds of hashing.
     pub iterations: u32,
