@@ -5,7 +5,7 @@
 mod clusters;
 mod files;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::choice::{AuthMethod, TlsMode};
@@ -127,20 +127,17 @@ fn check_pools(config: &Config, reader: &mut Reader<'_>) {
     }
 }
 
-/// A pool as a database or role would have it, if it says anything of its own.
+/// A minimum that a database or role sets itself; one that it inherits is cut to what it allows.
 fn check_narrow_pool(pool: &PoolSettings, section: &str, reader: &mut Reader<'_>) {
-    let own: Vec<&str> = OVERRIDES.iter().map(|(_, own)| *own).collect();
-    if !own.iter().any(|key| reader.sets(&format!("{section}.{key}"))) {
-        return;
-    }
-    let set: HashSet<String> =
-        own.iter().map(|key| format!("{section}.{key}")).filter(|key| reader.sets(key)).collect();
-    let name = |key: &str| {
+    let own = |key: &str| {
         let narrow =
-            OVERRIDES.iter().find(|(wide, own)| *wide == key && set.contains(&format!("{section}.{own}")));
-        narrow.map_or_else(|| format!("pool.{key}"), |(_, own)| format!("{section}.{own}"))
+            OVERRIDES.iter().filter(|(wide, _)| *wide == key).map(|(_, own)| format!("{section}.{own}"));
+        narrow.into_iter().find(|own| reader.sets(own)).unwrap_or_else(|| format!("pool.{key}"))
     };
-    check_pool(pool, &name, reader);
+    let names: HashMap<&str, String> = OVERRIDES.iter().map(|(wide, _)| (*wide, own(wide))).collect();
+    if reader.sets(&format!("{section}.pool_min_size")) {
+        check_pool(pool, &|key| names[key].clone(), reader);
+    }
 }
 
 /// `name` says where the value of a key of `[pool]` comes from.

@@ -102,7 +102,7 @@ section! {
 }
 
 section! {
-    /// What differs for a role. It goes before [database.NAME], which goes before [pool].
+    /// What differs for a role. It goes before `[database.NAME]`, which goes before `[pool]`.
     UserOverrides "user.NAME" {
         /// Instead of pool.user_connections_max.
         reload connections_max: Override<Option<NonZeroU32>> = Override::Inherited;

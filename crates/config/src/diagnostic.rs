@@ -54,6 +54,8 @@ impl Diagnostic {
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         let marked = &text[start..floor(text, span.end).clamp(start, line_end)];
+        let (source, hidden) = without_password(&text[line_start..line_end]);
+        let width = if hidden { 1 } else { marked.trim_end().chars().count().max(1) };
         Diagnostic {
             severity: Severity::Error,
             file: file.to_owned(),
@@ -62,9 +64,22 @@ impl Diagnostic {
             key: key.to_owned(),
             what,
             suggestion: None,
-            source: text[line_start..line_end].trim_end().replace(char::is_control, " "),
-            width: marked.trim_end().chars().count().max(1),
+            source: source.trim_end().replace(char::is_control, " "),
+            width,
         }
+    }
+}
+
+/// A line for printing, and whether something had to be hidden: these lines end up in logs.
+fn without_password(line: &str) -> (String, bool) {
+    let lower = line.to_ascii_lowercase();
+    let words = SECRET_WORDS.iter().filter_map(|word| lower.find(word));
+    let Some(word) = words.min() else { return (line.to_owned(), false) };
+    match line[word..].split_once('=') {
+        Some((name, value)) if !name.contains("_file") && !value.trim().is_empty() => {
+            (format!("{}= ********", &line[..word + name.len()]), true)
+        }
+        _ => (line.to_owned(), false),
     }
 }
 
@@ -126,3 +141,6 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Error for ConfigErrors {}
+
+/// What the name of a key with a secret holds, misspelt or not.
+const SECRET_WORDS: &[&str] = &["pas", "pwd", "secret"];

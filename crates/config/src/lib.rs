@@ -22,6 +22,7 @@ mod settings;
 mod suggest;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 pub use address::{ListenAddress, NodeAddress};
@@ -101,7 +102,7 @@ impl Config {
     }
 
     /// The pool settings for a database and role: the role's own go before the database's, these before `[pool]`.
-    /// `min_size` never exceeds `size`, whatever the mixture.
+    /// `min_size` never exceeds `size` nor a limit on connections, whatever the mixture.
     pub fn pool(&self, database: &str, user: &str) -> PoolSettings {
         let mut pool = self.pool.clone();
         if let Some(own) = self.overrides(database) {
@@ -110,7 +111,9 @@ impl Config {
         if let Some(own) = self.users.get(user) {
             own.apply(&mut pool);
         }
-        pool.min_size = pool.min_size.min(pool.size.get());
+        let limits = [Some(pool.size), pool.database_connections_max, pool.user_connections_max];
+        let least = limits.into_iter().flatten().min().map_or(u32::MAX, NonZeroU32::get);
+        pool.min_size = pool.min_size.min(least);
         pool
     }
 

@@ -28,10 +28,11 @@ fn check_folder(folder: &str, say: impl Fn(&str, &Path) -> String) {
     let cases = cases(&Path::new("tests").join(folder));
     assert!(cases.len() >= 3, "the cases of {folder} are gone");
     for case in cases {
-        let said = say(&fs::read_to_string(&case).unwrap(), files).trim_end().to_owned() + "\n";
+        let said =
+            say(&fs::read_to_string(&case).expect("a case can be read"), files).trim_end().to_owned() + "\n";
         let beside = case.with_extension("txt");
         if bless {
-            fs::write(&beside, &said).unwrap();
+            fs::write(&beside, &said).expect("the tree is writable");
         }
         let expected = fs::read_to_string(&beside).unwrap_or_default();
         if said != expected {
@@ -42,7 +43,9 @@ fn check_folder(folder: &str, say: impl Fn(&str, &Path) -> String) {
 }
 
 fn cases(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder)
+        .expect("the folder of cases is here")
+        .map(|entry| entry.expect("it can be listed").path());
     let mut cases: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
     cases.sort();
     cases
