@@ -53,10 +53,8 @@ impl Reader<'_> {
 
     /// Something odd that prevents nothing.
     pub(crate) fn warning(&mut self, key: &str, refusal: impl Into<Refusal>) {
-        self.mistake(key, refusal);
-        if let Some(last) = self.found.last_mut() {
-            last.severity = Severity::Warning;
-        }
+        let span = self.site(key);
+        self.add(Severity::Warning, key, &span, refusal.into());
     }
 
     /// Whether a setting, or anything in a section, was refused, so that its default stands there by accident.
@@ -90,10 +88,15 @@ impl Reader<'_> {
     }
 
     fn report(&mut self, key: &str, span: &Range<usize>, refusal: Refusal) {
-        let mut mistake = Diagnostic::at(self.text, span, self.file, key, refusal.fault);
-        mistake.suggestion = refusal.suggestion;
         self.refused.insert(key.to_owned());
-        self.found.push(mistake);
+        self.add(Severity::Error, key, span, refusal);
+    }
+
+    fn add(&mut self, severity: Severity, key: &str, span: &Range<usize>, refusal: Refusal) {
+        let mut found = Diagnostic::at(self.text, span, self.file, key, refusal.fault);
+        found.severity = severity;
+        found.suggestion = refusal.suggestion;
+        self.found.push(found);
     }
 
     fn finish(self, config: Config) -> Result<Loaded, ConfigErrors> {
