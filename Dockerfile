@@ -15,8 +15,8 @@ RUN cargo build --locked --package pgweir --bin pgweir --profile "$PROFILE" \
     && install -D target/*/pgweir /out/pgweir
 
 FROM ${RUNTIME_IMAGE}
-RUN groupadd --system --gid 6432 pgweir \
-    && useradd --system --uid 6432 --gid 6432 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin pgweir
+RUN groupadd --gid 6432 pgweir \
+    && useradd --uid 6432 --gid 6432 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin pgweir
 COPY --from=build /out/pgweir /usr/local/bin/pgweir
 USER 6432:6432
 EXPOSE 6432 9632

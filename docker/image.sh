@@ -4,6 +4,7 @@
 #
 # Where no registry of images can be reached, both base images are made of Debian's packages: root only.
 
+# shellcheck disable=SC2154 # repo is set by ./dev
 image() {
     local profile=release
     [ "${1:-}" != --dev ] || profile=dev
