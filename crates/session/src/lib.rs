@@ -1,1 +1,33 @@
-//! .
+//! One client's conversation: which replies are owed, which statements and settings the client has, what pins it.
+//!
+//! Why a machine without I/O: everything a pooler gets wrong is in here, so it must be testable byte by byte. Bytes go
+//! in, bytes and decisions come out; the shell waits, the session never does.
+//!
+//! Invariants: replies reach the client in the order of its requests; a server is given back only with an [`AtRest`],
+//! minted where ReadyForQuery said idle with nothing owed; a request is sent a second time only if nothing of its
+//! answer was shown and it is a proven read.
+//!
+//! Absent: sockets, locks, clocks, the choice of a node.
+
+mod attempt;
+mod dispatch;
+mod effect;
+mod error;
+mod ledger;
+mod replies;
+mod segment;
+mod server;
+mod session;
+mod settings;
+mod statements;
+
+pub use effect::{Event, PinReason, Step};
+pub use error::{Blame, SessionError};
+pub use replies::{AfterReplies, ServerTook};
+pub use server::{Reported, ServerState};
+pub use session::{
+    AtRest, AtTheEnd, ClientTook, Limits, Next, NodeRole, OnServerLost, PoolMode, Refusal, Session,
+    SessionSettings,
+};
+pub use settings::{SettingMap, SettingValue, startup_settings};
+pub use statements::StatementNamer;

@@ -1,0 +1,103 @@
+//! What a session tells the shell, and what a finished statement changes in the session's own books.
+
+use std::time::Instant;
+
+use pgweir_sql::{Kind, PinCause, SettingChange, Verdict};
+
+/// What a session needs while it takes one step: the time, the classifier of this thread, and where bytes go.
+pub struct Step<'a> {
+    /// The time of this step, read once by the shell.
+    pub now: Instant,
+    /// The classifier of this worker.
+    pub classifier: &'a mut pgweir_sql::Classifier,
+    /// Bytes for the client are appended here.
+    pub to_client: &'a mut Vec<u8>,
+    /// Bytes for the server are appended here.
+    pub to_server: &'a mut Vec<u8>,
+    /// What happened, for counters and logs; the shell empties it.
+    pub events: &'a mut Vec<Event>,
+}
+
+/// Something worth counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A statement went to the server.
+    Dispatched(Verdict),
+    /// A Parse came from the client; `true` if it had to go to the server.
+    Parsed {
+        /// Whether the server had to parse it, or knew it already.
+        on_server: bool,
+    },
+    /// A Bind came from the client.
+    Bound,
+    /// The session now holds its server.
+    Pinned(PinReason),
+    /// The session no longer holds its server.
+    Unpinned,
+    /// A transaction (or an autocommitted statement) ended.
+    TransactionEnded,
+    /// An error of the server was passed on.
+    ServerError,
+}
+
+/// Why a session holds its server beyond the transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinReason {
+    /// The statement left state on the server.
+    Statement(PinCause),
+    /// A query text too long to look into.
+    OversizedText,
+    /// A setting that cannot be replayed on another server.
+    Setting,
+    /// The pool mode is `session`.
+    SessionMode,
+}
+
+impl PinReason {
+    /// A stable label for metrics.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Statement(cause) => cause.code(),
+            Self::OversizedText => "oversized_text",
+            Self::Setting => "setting",
+            Self::SessionMode => "session_mode",
+        }
+    }
+}
+
+/// What a statement changes in the session's books once the server says that it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AfterStatement {
+    pub(crate) kind: Kind,
+    pub(crate) setting: Option<SettingChange>,
+    pub(crate) name: Option<String>,
+}
+
+impl AfterStatement {
+    /// The books' share of `text`; `None` for the ordinary statement, which has none.
+    pub(crate) fn of(text: &[u8], kind: Kind) -> Option<Self> {
+        let plain = Self { kind, setting: None, name: None };
+        match kind {
+            Kind::Set | Kind::Reset => Some(Self { setting: pgweir_sql::setting_change(text), ..plain }),
+            Kind::Savepoint | Kind::RollbackTo | Kind::ReleaseSavepoint => {
+                Some(Self { name: pgweir_sql::savepoint_name(text), ..plain })
+            }
+            Kind::Deallocate => {
+                let name = match pgweir_sql::deallocated(text) {
+                    Some(pgweir_sql::Deallocated::Name(name)) => Some(name),
+                    Some(pgweir_sql::Deallocated::All) | None => None,
+                };
+                Some(Self { name, ..plain })
+            }
+            Kind::Begin(_)
+            | Kind::Commit
+            | Kind::CommitAndChain
+            | Kind::Rollback
+            | Kind::RollbackAndChain
+            | Kind::PrepareTransaction
+            | Kind::Discard(_) => Some(plain),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What a client's next requests need, before any of them is sent.
+//!
+//! A segment is everything up to and including a Sync, a Flush, a simple query or a function call. All its statements
+//! run in one transaction, so all of them decide where it goes.
+//!
+//! Invariant: scanning changes nothing but the scan itself; it goes on where it stopped when more bytes came.
+
+use pgweir_sql::{Classifier, Lexing, Target, Verdict};
+use pgweir_wire::body::{self, BindNames, Parse};
+use pgweir_wire::{FrontendTag, Header};
+
+use crate::error::SessionError;
+use crate::statements::{ClientStatements, Unnamed};
+
+/// The scan of a segment that has not been sent.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    /// Bytes looked at, from the segment's beginning.
+    pub(crate) scanned: usize,
+    /// How far the scan got.
+    pub(crate) extent: Extent,
+    pub(crate) needs: Needs,
+    executes: Executes,
+}
+
+/// Where a segment ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// More bytes are needed to tell.
+    Open,
+    /// It ends with a message that ReadyForQuery answers.
+    Ended,
+    /// It ends with a Flush: more of the same transaction follows.
+    Flushed,
+    /// Too long to hold: it goes to the primary as it comes.
+    TooLong,
+    /// The client says good-bye.
+    Goodbye,
+}
+
+/// What a segment needs; later variants include earlier ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Needs {
+    /// Nothing: we answer it.
+    Nothing,
+    /// Any node: all its statements are proven reads.
+    Read,
+    /// The primary.
+    Primary,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Executes {
+    No,
+    Yes,
+}
+
+/// What the scan may look at.
+pub(crate) struct Known<'a> {
+    pub(crate) classifier: &'a mut Classifier,
+    pub(crate) lexing: Lexing,
+    pub(crate) statements: &'a ClientStatements,
+    pub(crate) unnamed: Option<&'a Unnamed>,
+    /// The longest segment that is held.
+    pub(crate) bytes_max: usize,
+}
+
+/// What a statement with this verdict needs.
+pub(crate) fn needs(verdict: Verdict) -> Needs {
+    match verdict.target {
+        Target::Standby if verdict.binds.is_none() => Needs::Read,
+        Target::Standby | Target::Primary => Needs::Primary,
+    }
+}
+
+impl Segment {
+    pub(crate) const fn new() -> Self {
+        Self { scanned: 0, extent: Extent::Open, needs: Needs::Nothing, executes: Executes::No }
+    }
+
+    /// Looks at what came since the last scan. `input` begins where the segment begins.
+    pub(crate) fn scan(&mut self, input: &[u8], known: &mut Known<'_>) -> Result<Extent, SessionError> {
+        while self.extent == Extent::Open {
+            let rest = &input[self.scanned..];
+            let Some(header) = Header::read(rest).map_err(SessionError::ClientFrame)? else { break };
+            let tag = FrontendTag::from_byte(header.tag).ok_or(SessionError::ClientTag(header.tag))?;
+            if tag == FrontendTag::Terminate && self.scanned == 0 {
+                self.extent = Extent::Goodbye;
+                break;
+            }
+            if self.scanned + header.total() > known.bytes_max {
+                self.needs = Needs::Primary;
+                self.extent = Extent::TooLong;
+                break;
+            }
+            let Some(frame) = rest.get(..header.total()) else { break };
+            self.message(tag, &frame[pgweir_wire::frame::HEADER_BYTES..], known)?;
+            self.scanned += header.total();
+        }
+        Ok(self.extent)
+    }
+
+    fn message(&mut self, tag: FrontendTag, body: &[u8], known: &mut Known<'_>) -> Result<(), SessionError> {
+        let malformed = SessionError::ClientMessage { tag: tag.byte() };
+        match tag {
+            FrontendTag::Query => {
+                let text = body::query_text(body).ok_or(malformed)?;
+                self.need(needs(known.classifier.classify(text, known.lexing)));
+                self.extent = Extent::Ended;
+            }
+            FrontendTag::Parse => {
+                let parse = Parse::read(body).ok_or(malformed)?;
+                self.need(needs(known.classifier.classify(parse.text, known.lexing)));
+            }
+            FrontendTag::Bind => {
+                let names = BindNames::read(body).ok_or(malformed)?;
+                self.need(known.bound(names.statement));
+            }
+            FrontendTag::Execute => {
+                self.need(Needs::Read);
+                self.executes = Executes::Yes;
+            }
+            FrontendTag::Describe => self.describe(body::Target::read(body).ok_or(malformed)?, known),
+            FrontendTag::Close => {
+                if let body::Target::Portal(_) = body::Target::read(body).ok_or(malformed)? {
+                    self.need(Needs::Read);
+                }
+            }
+            FrontendTag::Sync => self.extent = Extent::Ended,
+            FrontendTag::Flush => {
+                // What follows belongs to the same transaction and may write, once something has run.
+                if self.executes == Executes::Yes {
+                    self.need(Needs::Primary);
+                }
+                self.extent = Extent::Flushed;
+            }
+            FrontendTag::FunctionCall => {
+                self.need(Needs::Primary);
+                self.extent = Extent::Ended;
+            }
+            // Left over from a COPY that failed; servers ignore them too.
+            FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
+            FrontendTag::Password => return Err(SessionError::ClientTag(tag.byte())),
+            FrontendTag::Terminate => self.extent = Extent::Goodbye,
+        }
+        Ok(())
+    }
+
+    fn describe(&mut self, target: body::Target<'_>, known: &Known<'_>) {
+        match target {
+            body::Target::Portal(_) => self.need(Needs::Read),
+            body::Target::Statement(name) => self.need(known.bound(name)),
+        }
+    }
+
+    fn need(&mut self, needs: Needs) {
+        self.needs = self.needs.max(needs);
+    }
+}
+
+impl Known<'_> {
+    /// What running the statement of this name needs. A name defined earlier in the same segment was counted there,
+    /// and one that nobody defined fails on any node.
+    fn bound(&self, name: &[u8]) -> Needs {
+        let verdict = if name.is_empty() {
+            self.unnamed.map(|unnamed| unnamed.verdict)
+        } else {
+            self.statements.get(name).map(|statement| statement.verdict)
+        };
+        verdict.map_or(Needs::Read, needs)
+    }
+}

@@ -1,0 +1,199 @@
+//! The session's settings (GUCs) as the client set them, apart from any server.
+//!
+//! Why: in transaction pooling a client's next statement may run on another server, which must then have the same
+//! settings. They are kept as a map and replayed as a difference.
+//!
+//! Invariants: what a rolled-back transaction or savepoint set is forgotten, as in PostgreSQL; SET LOCAL never gets in.
+//! Absent: knowledge of what a setting means, and of its canonical value: only the server knows.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use pgweir_sql::{Change, Scope, SettingChange};
+use pgweir_wire::GucSetting;
+
+/// How a value was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SettingValue {
+    /// In the start-up packet: one string, whatever is in it.
+    Startup(String),
+    /// In a SET statement: the text behind `=` or `TO`, as it was written.
+    Sql(String),
+}
+
+/// Settings by their canonical name.
+pub type SettingMap = BTreeMap<String, SettingValue>;
+
+/// The settings of one session, with what open transactions and savepoints would undo.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    startup: Arc<SettingMap>,
+    committed: Arc<SettingMap>,
+    layers: Vec<Layer>,
+}
+
+/// What holds since a savepoint (or, without a name, since the transaction began).
+#[derive(Debug)]
+struct Layer {
+    savepoint: Option<String>,
+    map: Arc<SettingMap>,
+}
+
+/// Whether a change can be kept as a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Yes,
+    /// The server must be held: the change cannot be replayed.
+    No,
+}
+
+impl Settings {
+    pub(crate) fn new(startup: Arc<SettingMap>) -> Self {
+        Self { committed: Arc::clone(&startup), startup, layers: Vec::new() }
+    }
+
+    /// What the session's server must have now.
+    pub(crate) fn current(&self) -> &Arc<SettingMap> {
+        self.layers.last().map_or(&self.committed, |layer| &layer.map)
+    }
+
+    /// Whether a setting is there that makes reads on a standby fail.
+    pub(crate) fn needs_primary(&self) -> bool {
+        self.current().contains_key("default_transaction_isolation")
+    }
+
+    /// A SET or RESET succeeded.
+    pub(crate) fn apply(&mut self, change: &SettingChange) -> Kept {
+        if change.scope == Scope::Local {
+            return Kept::Yes;
+        }
+        let startup = Arc::clone(&self.startup);
+        match &change.change {
+            Change::Set { name, .. } | Change::Reset { name } if !is_replayable(name) => Kept::No,
+            Change::Set { name, value } => {
+                self.top().insert(name.clone(), SettingValue::Sql(value.clone()));
+                Kept::Yes
+            }
+            Change::Reset { name } => {
+                match startup.get(name) {
+                    Some(value) => self.top().insert(name.clone(), value.clone()),
+                    None => self.top().remove(name),
+                };
+                Kept::Yes
+            }
+            Change::ResetAll => {
+                *self.top() = SettingMap::clone(&startup);
+                Kept::Yes
+            }
+            Change::TransactionDefaults { .. } | Change::Other => Kept::No,
+        }
+    }
+
+    /// DISCARD ALL succeeded.
+    pub(crate) fn discard_all(&mut self) {
+        self.layers.clear();
+        self.committed = Arc::clone(&self.startup);
+    }
+
+    pub(crate) fn savepoint(&mut self, name: &str) {
+        let map = Arc::clone(self.current());
+        self.layers.push(Layer { savepoint: Some(name.to_owned()), map });
+    }
+
+    pub(crate) fn rollback_to(&mut self, name: &str) {
+        let Some(at) = self.position(name) else { return };
+        let below = at.checked_sub(1).map_or(&self.committed, |below| &self.layers[below].map);
+        let map = Arc::clone(below);
+        self.layers.truncate(at + 1);
+        self.layers[at].map = map;
+    }
+
+    pub(crate) fn release(&mut self, name: &str) {
+        let Some(at) = self.position(name) else { return };
+        let map = Arc::clone(self.current());
+        self.layers.truncate(at);
+        match self.layers.last_mut() {
+            Some(layer) => layer.map = map,
+            None => self.layers.push(Layer { savepoint: None, map }),
+        }
+    }
+
+    pub(crate) fn commit(&mut self) {
+        self.committed = Arc::clone(self.current());
+        self.layers.clear();
+    }
+
+    pub(crate) fn rollback(&mut self) {
+        self.layers.clear();
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.layers.iter().rposition(|layer| layer.savepoint.as_deref() == Some(name))
+    }
+
+    /// The map that a change goes into: that of the innermost open savepoint.
+    fn top(&mut self) -> &mut SettingMap {
+        if self.layers.is_empty() {
+            let map = Arc::clone(&self.committed);
+            self.layers.push(Layer { savepoint: None, map });
+        }
+        let layer = self.layers.last_mut().expect("a layer was just made");
+        Arc::make_mut(&mut layer.map)
+    }
+}
+
+/// Settings that stand for an identity or for the running transaction cannot be replayed by name.
+fn is_replayable(name: &str) -> bool {
+    !matches!(
+        name,
+        "role"
+            | "session_authorization"
+            | "transaction_isolation"
+            | "transaction_read_only"
+            | "transaction_deferrable"
+    )
+}
+
+/// The settings of a start-up packet.
+#[must_use]
+pub fn startup_settings(settings: &[GucSetting]) -> SettingMap {
+    let pairs = settings.iter();
+    pairs.map(|s| (s.name.to_ascii_lowercase(), SettingValue::Startup(s.value.clone()))).collect()
+}
+
+/// One simple query that takes a server from the settings `has` to the settings `wants`; `None` if they are equal.
+pub(crate) fn difference(has: &Arc<SettingMap>, wants: &Arc<SettingMap>) -> Option<String> {
+    if Arc::ptr_eq(has, wants) || has == wants {
+        return None;
+    }
+    let mut query = String::new();
+    for name in has.keys().filter(|name| !wants.contains_key(*name)) {
+        let _ = write!(query, "RESET {};", quoted_name(name));
+    }
+    for (name, value) in wants.iter().filter(|(name, value)| has.get(*name) != Some(value)) {
+        let _ = match value {
+            SettingValue::Startup(value) => {
+                write!(query, "SELECT pg_catalog.set_config({},{},false);", literal(name), literal(value))
+            }
+            SettingValue::Sql(value) => write!(query, "SET {} TO {value};", quoted_name(name)),
+        };
+    }
+    Some(query)
+}
+
+/// A custom setting's name has dots, each part an identifier.
+fn quoted_name(name: &str) -> String {
+    let parts: Vec<String> =
+        name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
+    parts.join(".")
+}
+
+/// A literal that reads the same whatever `standard_conforming_strings` is.
+fn literal(text: &str) -> String {
+    let escape = if text.contains('\\') { "E" } else { "" };
+    format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use super::*;
+
+fn set(name: &str, value: &str) -> SettingChange {
+    let change = Change::Set { name: name.to_owned(), value: value.to_owned() };
+    SettingChange { scope: Scope::Session, change }
+}
+
+fn reset(name: &str) -> SettingChange {
+    SettingChange { scope: Scope::Session, change: Change::Reset { name: name.to_owned() } }
+}
+
+fn shown(settings: &Settings) -> String {
+    let value = |value: &SettingValue| match value {
+        SettingValue::Startup(text) | SettingValue::Sql(text) => text.clone(),
+    };
+    let pairs: Vec<String> = settings.current().iter().map(|(k, v)| format!("{k}={}", value(v))).collect();
+    pairs.join(" ")
+}
+
+fn fresh() -> Settings {
+    let startup = [GucSetting { name: "TimeZone".into(), value: "UTC".into() }];
+    Settings::new(Arc::new(startup_settings(&startup)))
+}
+
+#[test]
+fn a_rolled_back_set_is_forgotten() {
+    let mut it = fresh();
+    it.apply(&set("work_mem", "'1MB'"));
+    assert_eq!(shown(&it), "timezone=UTC work_mem='1MB'");
+    it.rollback();
+    assert_eq!(shown(&it), "timezone=UTC");
+    it.apply(&set("work_mem", "2"));
+    it.commit();
+    it.rollback();
+    assert_eq!(shown(&it), "timezone=UTC work_mem=2");
+}
+
+#[test]
+fn savepoints_undo_what_came_after_them() {
+    let mut it = fresh();
+    it.apply(&set("a", "1"));
+    it.savepoint("s");
+    it.apply(&set("a", "2"));
+    it.savepoint("t");
+    it.apply(&set("a", "3"));
+    it.rollback_to("s");
+    assert_eq!(shown(&it), "a=1 timezone=UTC");
+    it.apply(&set("a", "4"));
+    it.release("s");
+    assert_eq!(shown(&it), "a=4 timezone=UTC");
+    it.commit();
+    assert_eq!(shown(&it), "a=4 timezone=UTC");
+}
+
+#[test]
+fn a_savepoint_released_first_keeps_its_sets_until_the_end() {
+    let mut it = fresh();
+    it.savepoint("s");
+    it.apply(&set("a", "1"));
+    it.release("s");
+    assert_eq!(shown(&it), "a=1 timezone=UTC");
+    it.rollback();
+    assert_eq!(shown(&it), "timezone=UTC");
+}
+
+#[test]
+fn reset_goes_back_to_the_start_up_value() {
+    let mut it = fresh();
+    it.apply(&set("timezone", "'CET'"));
+    it.apply(&set("a", "1"));
+    it.apply(&reset("timezone"));
+    assert_eq!(shown(&it), "a=1 timezone=UTC");
+    it.apply(&SettingChange { scope: Scope::Session, change: Change::ResetAll });
+    assert_eq!(shown(&it), "timezone=UTC");
+}
+
+#[test]
+fn identity_is_not_replayed() {
+    let mut it = fresh();
+    assert_eq!(it.apply(&set("role", "ann")), Kept::No);
+    assert_eq!(it.apply(&reset("session_authorization")), Kept::No);
+    assert_eq!(shown(&it), "timezone=UTC");
+}
+
+#[test]
+fn the_difference_is_one_query() {
+    let mut it = fresh();
+    let none = Arc::new(SettingMap::new());
+    it.apply(&set("search_path", "a, 'b'"));
+    it.apply(&set("my.var", "1"));
+    let query = difference(&none, it.current()).unwrap();
+    assert_eq!(
+        query,
+        "SET \"my\".\"var\" TO 1;SET \"search_path\" TO a, 'b';SELECT pg_catalog.set_config('timezone','UTC',false);"
+    );
+    assert_eq!(difference(it.current(), it.current()), None);
+    let back = difference(it.current(), &none).unwrap();
+    assert_eq!(back, "RESET \"my\".\"var\";RESET \"search_path\";RESET \"timezone\";");
+    assert_eq!(literal(r"it's a \"), r"E'it''s a \\'");
+}

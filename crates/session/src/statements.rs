@@ -1,0 +1,208 @@
+//! Prepared statements of the protocol: the names that clients give, and the names that servers know.
+//!
+//! Why: in transaction pooling a statement prepared through one server is executed on another. A named statement is
+//! known to every server under one name made from its text and parameter types, so clients with the same text share
+//! it; the unnamed statement keeps its place and is parsed again where another client's took it.
+//!
+//! Invariants: two statements have one name only if text and parameter types are the same bytes (128 bits of keyed
+//! hash, the key unknown to clients); what a failed Parse defined is undone.
+//! Absent: SQL's PREPARE, which pins the session instead.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use pgweir_sql::Verdict;
+
+use crate::effect::AfterStatement;
+
+/// Names statements; one for the process.
+#[derive(Clone, Debug, Default)]
+pub struct StatementNamer {
+    keys: [RandomState; 2],
+}
+
+/// The name of a statement on every server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct StatementId(u128);
+
+impl StatementNamer {
+    /// The name of the statement with this text and these parameter types.
+    fn name(&self, text: &[u8], types: &[u8]) -> StatementId {
+        let half = |key: &RandomState| {
+            let mut hasher = key.build_hasher();
+            hasher.write_usize(text.len());
+            hasher.write(text);
+            hasher.write(types);
+            u128::from(hasher.finish())
+        };
+        StatementId(half(&self.keys[0]) << 64 | half(&self.keys[1]))
+    }
+}
+
+impl StatementId {
+    /// The name as servers know it.
+    pub(crate) fn server_name(self) -> String {
+        format!("pgweir_{:032x}", self.0)
+    }
+}
+
+/// A named statement of a client.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) id: StatementId,
+    /// Text, NUL, parameter types: the body of a Parse behind its name.
+    pub(crate) definition: Box<[u8]>,
+    pub(crate) verdict: Verdict,
+    pub(crate) after: Option<Arc<AfterStatement>>,
+}
+
+impl Statement {
+    pub(crate) fn new(
+        namer: &StatementNamer,
+        text: &[u8],
+        types: &[u8],
+        verdict: Verdict,
+        after: Option<Arc<AfterStatement>>,
+    ) -> Self {
+        let definition = [text, b"\0", types].concat().into_boxed_slice();
+        Self { id: namer.name(text, types), definition, verdict, after }
+    }
+}
+
+/// The unnamed statement of a client. Its buffer is used again for the next one.
+#[derive(Debug)]
+pub(crate) struct Unnamed {
+    pub(crate) definition: Vec<u8>,
+    pub(crate) verdict: Verdict,
+    pub(crate) after: Option<Arc<AfterStatement>>,
+    /// Which Parse it came from: tells whether a server still has it.
+    pub(crate) token: UnnamedToken,
+}
+
+/// One Parse of an unnamed statement, by session and count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnnamedToken {
+    pub(crate) session: u64,
+    pub(crate) count: u64,
+}
+
+/// What a name meant before a change.
+#[derive(Clone, Debug)]
+pub(crate) struct NameChange {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) before: Option<Arc<Statement>>,
+}
+
+/// The named statements of one client.
+#[derive(Debug, Default)]
+pub(crate) struct ClientStatements {
+    named: HashMap<Box<[u8]>, Arc<Statement>>,
+}
+
+impl ClientStatements {
+    pub(crate) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        self.named.get(name)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.named.len()
+    }
+
+    pub(crate) fn define(&mut self, name: &[u8], statement: Arc<Statement>) -> NameChange {
+        let before = self.named.insert(name.into(), statement);
+        NameChange { name: name.into(), before }
+    }
+
+    pub(crate) fn forget(&mut self, name: &[u8]) -> Option<NameChange> {
+        let before = self.named.remove(name)?;
+        Some(NameChange { name: name.into(), before: Some(before) })
+    }
+
+    pub(crate) fn undo(&mut self, change: NameChange) {
+        match change.before {
+            Some(before) => self.named.insert(change.name, before),
+            None => self.named.remove(&change.name),
+        };
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.named = HashMap::new();
+    }
+}
+
+/// The statements that one server connection has, oldest use first out.
+#[derive(Debug, Default)]
+pub(crate) struct ServerStatements {
+    last_use: HashMap<StatementId, u64>,
+    clock: u64,
+    pub(crate) unnamed: Option<UnnamedToken>,
+}
+
+impl ServerStatements {
+    /// Marks the statement as used; `false` if the server does not have it.
+    pub(crate) fn touch(&mut self, id: StatementId) -> bool {
+        self.clock += 1;
+        match self.last_use.get_mut(&id) {
+            Some(used) => {
+                *used = self.clock;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The server is being told to parse `id`; answers which statement it must close to stay within `limit`.
+    pub(crate) fn add(&mut self, id: StatementId, limit: usize) -> Option<StatementId> {
+        self.clock += 1;
+        self.last_use.insert(id, self.clock);
+        if self.last_use.len() <= limit {
+            return None;
+        }
+        let oldest = self.last_use.iter().filter(|(other, _)| **other != id).min_by_key(|(_, used)| **used);
+        let oldest = *oldest?.0;
+        self.last_use.remove(&oldest);
+        Some(oldest)
+    }
+
+    pub(crate) fn remove(&mut self, id: StatementId) {
+        self.last_use.remove(&id);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.last_use.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.last_use.clear();
+        self.unnamed = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_depend_on_text_and_types() {
+        let namer = StatementNamer::default();
+        let name = namer.name(b"select $1", b"\0\0");
+        assert_eq!(name, namer.name(b"select $1", b"\0\0"));
+        assert_ne!(name, namer.name(b"select $1", b"\0\x01\0\0\0\x17"));
+        assert_ne!(name, namer.name(b"select $1\0", b"\0"));
+        assert_eq!(name.server_name().len(), 39);
+    }
+
+    #[test]
+    fn the_least_used_statement_makes_room() {
+        let mut server = ServerStatements::default();
+        let [a, b, c] = [1, 2, 3].map(StatementId);
+        assert_eq!(server.add(a, 2), None);
+        assert_eq!(server.add(b, 2), None);
+        assert!(server.touch(a));
+        assert_eq!(server.add(c, 2), Some(b));
+        assert!(!server.touch(b));
+        assert_eq!(server.len(), 2);
+    }
+}
