@@ -10,6 +10,8 @@ use crate::source::Source;
 /// Text files by their path from the repository's root.
 pub(crate) struct Tree {
     files: Vec<File>,
+    /// The Rust files' code, by index into `files`.
+    sources: Vec<(usize, Source)>,
     paths: BTreeSet<String>,
     /// Directories and files that only exist when testing, found by following `#[cfg(test)] mod`.
     tests: Vec<String>,
@@ -58,8 +60,10 @@ impl Tree {
     }
 
     fn new(files: Vec<File>, paths: BTreeSet<String>) -> Self {
-        let mut tree = Self { files, paths, tests: Vec::new() };
-        tree.tests = tree.rust().flat_map(|(file, source)| test_modules(&file.path, &source)).collect();
+        let rust = files.iter().enumerate().filter(|(_, file)| file.path.ends_with(".rs"));
+        let sources = rust.map(|(index, file)| (index, Source::new(&file.text))).collect();
+        let mut tree = Self { files, sources, paths, tests: Vec::new() };
+        tree.tests = tree.rust().flat_map(|(file, source)| test_modules(&file.path, source)).collect();
         tree
     }
 
@@ -72,11 +76,8 @@ impl Tree {
     }
 
     /// The Rust files, with comments and literals told apart from code.
-    pub(crate) fn rust(&self) -> impl Iterator<Item = (&File, Source)> {
-        self.files
-            .iter()
-            .filter(|file| file.path.ends_with(".rs"))
-            .map(|file| (file, Source::new(&file.text)))
+    pub(crate) fn rust(&self) -> impl Iterator<Item = (&File, &Source)> {
+        self.sources.iter().map(|(index, source)| (&self.files[*index], source))
     }
 
     /// Whether a path is a file or a folder here.
