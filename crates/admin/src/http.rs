@@ -30,13 +30,29 @@ use crate::metrics::{self, Metrics};
 pub async fn serve_http(listener: TcpListener, report: Arc<dyn Report>, shutdown: impl Future<Output = ()>) {
     let pages = Arc::new(Pages { metrics: Metrics::new(Arc::clone(&report)), report });
     tokio::select! {
-        () = accept(listener, pages) => {}
+        () = accept(listener, pages, LIMITS) => {}
         () = shutdown => {}
     }
 }
 
-async fn accept(listener: TcpListener, pages: Arc<Pages>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// What peers may take.
+#[derive(Clone, Copy)]
+struct Limits {
+    connections: usize,
+    /// For the whole of one connection, which carries one request.
+    connection_timeout: Duration,
+    /// For the head of the request.
+    head_timeout: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    connections: 64,
+    connection_timeout: Duration::from_secs(10),
+    head_timeout: Duration::from_secs(5),
+};
+
+async fn accept(listener: TcpListener, pages: Arc<Pages>, limits: Limits) {
+    let room = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
     loop {
         let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
@@ -45,7 +61,7 @@ async fn accept(listener: TcpListener, pages: Arc<Pages>) {
             Ok((stream, peer)) => {
                 let pages = Arc::clone(&pages);
                 connections.spawn(async move {
-                    converse(stream, peer, pages).await;
+                    converse(stream, peer, pages, limits).await;
                     drop(place);
                 });
             }
@@ -58,18 +74,18 @@ async fn accept(listener: TcpListener, pages: Arc<Pages>) {
     }
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, pages: Arc<Pages>) {
+async fn converse(stream: TcpStream, peer: SocketAddr, pages: Arc<Pages>, limits: Limits) {
     let answer = service_fn(move |request| {
         let pages = Arc::clone(&pages);
         async move { Ok::<_, Infallible>(pages.answer(&request)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(limits.head_timeout)
         .keep_alive(false)
-        .max_buf_size(HEADER_BYTES_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), answer);
-    match timeout(CONNECTION_TIMEOUT, connection).await {
+    match timeout(limits.connection_timeout, connection).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%peer, %error, "an HTTP connection failed"),
         Err(_) => tracing::debug!(%peer, "an HTTP connection took too long"),
@@ -126,10 +142,7 @@ fn page(status: StatusCode, kind: &'static str, text: String) -> Response<Full<B
     response
 }
 
-const CONNECTIONS_MAX: usize = 64;
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-const HEADER_BYTES_MAX: usize = 16 * 1024;
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]

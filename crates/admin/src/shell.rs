@@ -75,3 +75,6 @@ async fn answer_all<S: AsyncWrite + Unpin>(
 
 const READ_BYTES: usize = 4 * 1024;
 const OUT_BYTES_KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;
