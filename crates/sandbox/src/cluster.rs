@@ -1,6 +1,7 @@
 //! A primary and its standbys, from the first file to the last.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::account::Account;
 use crate::directory::ClusterDirectory;
 use crate::node::Shared;
-use crate::{Binaries, ClusterSettings, Hba, Node, SandboxError, StopMode, template, wait_until};
+use crate::{Binaries, ClusterSettings, Companion, Hba, Node, SandboxError, StopMode, template, wait_until};
 
 /// A running cluster. Dropping it ends its servers and removes its directory.
 #[derive(Debug)]
@@ -67,6 +68,12 @@ impl Cluster {
     /// The cluster's directory, for further files of the same lifetime.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Starts a process that shall not outlive this cluster, such as a proxy before it. The command must
+    /// name a file in [`Self::directory`]. What it prints goes to `NAME.log` there.
+    pub fn companion(&self, name: &str, command: &mut Command) -> Result<Companion, SandboxError> {
+        Companion::start(self.directory(), name, command)
     }
 
     /// Waits until every running standby streams from the primary.

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+pub(crate) use processes::{signal, signal_group};
+
 use crate::account::Account;
 use crate::client::{Address, Client, Reply};
 use crate::settings::ClusterSettings;
@@ -233,7 +235,7 @@ impl Node {
         self.write_config()?;
         let Some(postmaster) = self.postmaster() else { return Ok(()) };
         let loaded = self.query("postgres", CONFIG_LOADED)?;
-        processes::signal(&[postmaster], Signal::Hup);
+        signal(&[postmaster], Signal::Hup);
         wait_until(START_WITHIN, &format!("{} reloads its settings", self.name), || {
             self.query("postgres", CONFIG_LOADED).is_ok_and(|now| now != loaded)
         })
@@ -275,7 +277,7 @@ impl Node {
     /// Asks the server to end, and waits for nothing.
     pub(crate) fn begin_stop(&self, mode: StopMode) {
         if let Some(postmaster) = self.postmaster() {
-            processes::signal(&[postmaster], mode.signal());
+            signal(&[postmaster], mode.signal());
             self.sigcont();
         }
     }

@@ -1,4 +1,5 @@
 //! Clusters with passwords and with TLS, as real clients see them.
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in what its tests share")]
 
 mod support;
 

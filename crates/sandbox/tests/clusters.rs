@@ -1,7 +1,9 @@
 //! Clusters of every installed major version: they start, break, heal, and leave nothing behind.
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in what its tests share")]
 
 mod support;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pgweir_sandbox::{Binaries, Cluster, ClusterSettings, StopMode, wait_until};
@@ -181,3 +183,39 @@ fn nothing_is_left_after_drop_and_after_a_panic() {
         nothing_left_of(&receive.recv().unwrap());
     });
 }
+
+#[test]
+fn a_companion_ends_with_its_owner_and_says_what_it_did() {
+    let cluster = Cluster::start(&Binaries::newest().unwrap(), &ClusterSettings::default()).unwrap();
+    let script = cluster.directory().join("script");
+    std::fs::write(&script, SCRIPT).unwrap();
+    let start = || {
+        let companion = cluster.companion("shell", Command::new("sh").arg(&script)).unwrap();
+        wait_until(SOON, "it is up", || companion.log().contains("up")).unwrap();
+        companion
+    };
+
+    let mut companion = start();
+    companion.hang_up();
+    wait_until(SOON, "it reloads", || companion.log().contains("reloaded")).unwrap();
+    companion.terminate();
+    assert_eq!(companion.wait_ended(SOON).unwrap().code(), Some(3));
+    assert!(!companion.is_running());
+
+    let companion = start();
+    let pid = companion.pid();
+    assert!(support::is_alive(pid));
+    drop(companion);
+    wait_until(SOON, "it and its child are gone", || support::processes_of(&script).is_empty()).unwrap();
+    assert!(!support::is_alive(pid));
+}
+
+/// Waits for a child of its own, since only `wait` lets a shell hear signals at once.
+const SCRIPT: &str = "
+    trap 'echo reloaded' HUP
+    trap 'kill $!; exit 3' TERM
+    tail -f \"$0\" &
+    echo up
+    wait
+    wait
+";

@@ -1,4 +1,5 @@
 //! The fault proxy before a real server: each fault as a client notices it.
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in what its tests share")]
 
 mod support;
 

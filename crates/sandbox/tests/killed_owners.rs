@@ -1,8 +1,9 @@
 //! Nothing is left behind by a process that had no chance to clean up.
+#![allow(clippy::unwrap_used, reason = "a test may panic, also in what its tests share")]
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -48,7 +49,11 @@ fn start_owner(test: &str) -> Option<(Child, PathBuf)> {
     if std::env::var_os(OWNER).is_some() {
         let cluster =
             Cluster::start(&Binaries::newest().unwrap(), &ClusterSettings::with_standbys(1)).unwrap();
-        println!("\nowner of {}", cluster.directory().display());
+        let file = cluster.directory().join("anything");
+        std::fs::write(&file, "").unwrap();
+        let _companion = cluster.companion("tail", Command::new("tail").arg("-f").arg(file)).unwrap();
+        let line = format!("\nowner of {}\n", cluster.directory().display());
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
         let _ = std::io::stdin().read(&mut [0]);
         return None;
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::Node;
 use crate::SandboxError;
@@ -67,11 +67,18 @@ impl Node {
 }
 
 /// Sends a signal to each process; those that are gone already do not matter.
-pub(super) fn signal(pids: &[u32], signal: Signal) {
+pub(crate) fn signal(pids: &[u32], signal: Signal) {
     for &pid in pids {
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
             let _ = kill_process(pid, signal);
         }
+    }
+}
+
+/// Sends a signal to a process that leads a group, and to the others in the group.
+pub(crate) fn signal_group(leader: u32, signal: Signal) {
+    if let Some(leader) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        let _ = kill_process_group(leader, signal);
     }
 }
 
