@@ -91,6 +91,7 @@ const NOTHINGS: &[(&[&str], &str)] = &[
     (&["DEALLOCATE", "ALL"], "DEALLOCATE ALL"),
     (&["DISCARD", "ALL"], "DISCARD ALL"),
     (&["RESET", "ALL"], "RESET"),
+    (&["SELECT", "PG_ADVISORY_UNLOCK_ALL"], "SELECT 0"),
     (&["UNLISTEN", "*"], "UNLISTEN"),
 ];
 
@@ -99,14 +100,27 @@ pub(crate) const SERVER_VERSION: &str = "14.0";
 
 impl Reply {
     /// The answer to `words`, if a driver may have said them.
+    ///
+    /// Of several statements without effect (asyncpg's pool sends four at once) the last is answered.
     pub(crate) fn find(words: &[Word]) -> Option<Self> {
+        let mut statements = words.split(|word| *word == Word::Mark(';')).map(Self::find_one);
+        let first = statements.next()??;
+        statements.try_fold(first, |before, next| {
+            let next = next?;
+            (before.columns().is_none() && next.columns().is_none()).then_some(next)
+        })
+    }
+
+    fn find_one(words: &[Word]) -> Option<Self> {
         let (first, rest) = words.split_first()?;
         if first.is("SET") {
             return set(rest);
         }
         if first.is("SHOW") || first.is("SELECT") {
             let setting = SETTINGS.iter().find(|setting| equal(rest, setting.asked));
-            return setting.map(Self::Setting).or_else(|| select(rest));
+            if let Some(reply) = setting.map(Self::Setting).or_else(|| select(rest)) {
+                return Some(reply);
+            }
         }
         let nothing = NOTHINGS.iter().find(|(start, _)| begins(words, start))?;
         Some(Self::Nothing(nothing.1))

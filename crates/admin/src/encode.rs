@@ -137,9 +137,11 @@ fn numeric(number: i128) -> Vec<u8> {
         digits.push((rest % 10_000) as i16);
         rest /= 10_000;
     }
-    let length = digits.len() as i16; // at most ten digits
+    let weight = (digits.len() as i16 - 1).max(0); // at most ten digits
+    let zeros = digits.iter().take_while(|digit| **digit == 0).count(); // said by the weight
+    let digits = &digits[zeros..];
     let sign: i16 = if number < 0 { 0x4000 } else { 0 };
-    let header = [length, (length - 1).max(0), sign, 0];
+    let header = [digits.len() as i16, weight, sign, 0];
     header.iter().chain(digits.iter().rev()).flat_map(|word| word.to_be_bytes()).collect()
 }
 
@@ -149,11 +151,17 @@ mod tests {
 
     #[test]
     fn numeric_is_what_numeric_send_writes() {
-        // select numeric_send(n) on PostgreSQL 15
-        assert_eq!(numeric(0), [0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(numeric(7), [0, 1, 0, 0, 0, 0, 0, 0, 0, 7]);
-        assert_eq!(numeric(10_000), [0, 2, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0]);
-        assert_eq!(numeric(-12_345), [0, 2, 0, 1, 0x40, 0, 0, 0, 0, 1, 0x09, 0x29]);
+        // As `select numeric_send(n)` on PostgreSQL 15 prints it.
+        for (number, sent) in [
+            (0, "0000000000000000"),
+            (7, "00010000000000000007"),
+            (10_000, "00010001000000000001"),
+            (-12_345, "000200014000000000010929"),
+            (i128::from(u64::MAX), "000500040000000007341a5802e103bb064f"),
+        ] {
+            let hex: String = numeric(number).iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, sent, "{number}");
+        }
     }
 
     #[test]

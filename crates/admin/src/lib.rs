@@ -8,7 +8,7 @@
 //!
 //! Absent: authentication, which is over before a session arrives here, and any knowledge of pools or sessions.
 //!
-//! A new command is one file in `commands/` and one row in [`commands`]; a new metric is one row in
+//! A new command is one file in `commands/` and one row in `commands.rs`; a new metric is one row in
 //! `metrics/families.rs`.
 
 mod commands;

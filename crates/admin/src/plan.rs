@@ -35,6 +35,9 @@ impl Plan {
         if words.is_empty() {
             return Ok(Self::Empty);
         }
+        if let Some(reply) = driver::Reply::find(&words) {
+            return Ok(Self::Driver(reply));
+        }
         if let Some((command, arguments)) = find(&words) {
             let allowed = match (privilege, &command.action) {
                 (Privilege::Admin, _) | (Privilege::Stats, Action::Rows { .. } | Action::Tell(_)) => true,
@@ -47,9 +50,6 @@ impl Plan {
                 return Err(invalid(text));
             }
             return Ok(Self::Command { command, arguments: arguments.to_vec(), text: excerpt(text) });
-        }
-        if let Some(reply) = driver::Reply::find(&words) {
-            return Ok(Self::Driver(reply));
         }
         Err(refusal(&words, text, privilege))
     }

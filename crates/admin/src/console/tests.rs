@@ -111,7 +111,9 @@ fn commands_are_found_whatever_their_case_and_select_is_show() {
 
 #[test]
 fn what_is_unknown_is_said_in_pgbouncers_words() {
-    for text in ["SHOW NOTHING", "DROP TABLE t", "SHOW POOLS; SHOW LISTS", "PAUSE \"x"] {
+    let several =
+        ["SHOW POOLS; SHOW LISTS", "; SHOW POOLS", "BEGIN; SHOW POOLS", "BEGIN; SELECT 1", "SHUTDOWN; BEGIN"];
+    for text in ["SHOW NOTHING", "DROP TABLE t", "PAUSE \"x"].into_iter().chain(several) {
         let answer = ask(Privilege::Admin, text);
         assert_eq!(tags(&answer), "EZ", "{text}");
         assert_eq!(said(&answer), ("42601".to_owned(), format!("invalid command '{text}', use SHOW HELP;")));
@@ -187,6 +189,8 @@ fn drivers_may_say_what_they_say_to_every_server() {
         ("set datestyle='ISO, MDY'", "NCZ", "SET"),
         ("SELECT 1", "TDCZ", "SELECT 1"),
         ("select pg_catalog.version()", "TDCZ", "SELECT 1"),
+        ("SELECT version();", "TDCZ", "SELECT 1"),
+        ("SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;", "CZ", "RESET"),
         ("SHOW transaction isolation level", "TDCZ", "SHOW"),
     ];
     for privilege in [Privilege::Admin, Privilege::Stats] {
