@@ -70,9 +70,8 @@ async fn nonsense_and_endless_heads_are_refused() {
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
 }
 
-#[tokio::test]
-async fn silent_peers_are_dropped_and_hold_nobody_up_for_long() {
-    let limits = Limits { connections: 2, head_timeout: Duration::from_millis(100), ..LIMITS };
+/// Peers that take every place and then say nothing more do not keep a good one out.
+async fn drops_silent_peers(limits: Limits) {
     let (address, _server) = start(Fake::default(), limits).await;
     let mut silent = Vec::new();
     for _ in 0..limits.connections {
@@ -87,6 +86,20 @@ async fn silent_peers_are_dropped_and_hold_nobody_up_for_long() {
         // Closed politely or reset, but closed.
         drop(read.await.expect("the server closes"));
     }
+}
+
+const NEVER: Duration = Duration::from_secs(3_600);
+
+#[tokio::test]
+async fn a_head_must_come_in_time() {
+    let head_timeout = Duration::from_millis(100);
+    drops_silent_peers(Limits { connections: 2, head_timeout, connection_timeout: NEVER }).await;
+}
+
+#[tokio::test]
+async fn a_connection_must_be_over_in_time() {
+    let connection_timeout = Duration::from_secs(1);
+    drops_silent_peers(Limits { connections: 2, head_timeout: NEVER, connection_timeout }).await;
 }
 
 #[tokio::test]
