@@ -1,5 +1,20 @@
-//! The way from a text to its verdict.
+//! The way from a text to its verdict, cheapest step first.
+//!
+//! Exact text in the cache, normal form in the cache, first words, then the two analyses. The verdict is a
+//! function of the normal form alone, so the caches can be left out or emptied without changing an answer.
+//! Invariant: never fails and never panics, whatever the bytes; memory and time are bounded by the length of
+//! the text and by [`Settings`].
+//! Absent: the catalog of the user's own functions, and routing hints.
 
+use memchr::memchr;
+
+use crate::cache::Cache;
+use crate::head::{self, Rest, Words};
+use crate::lexer::Token;
+use crate::normal::{Normalised, normalise};
+use crate::survey::{Survey, survey};
+use crate::tree::{self, Tree};
+use crate::walk::{self, Walked};
 use crate::{Kind, Reason, Target, Verdict};
 
 /// Bounds of a [`Classifier`].
@@ -9,10 +24,12 @@ pub struct Settings {
     pub cache_entries: usize,
     /// Longest text, in bytes, that is remembered.
     pub cached_text_max: usize,
-    /// Longest normalised text, in bytes, that the parser sees.
+    /// Longest statement in normal form, in bytes, that the parser sees.
     pub parse_bytes_max: usize,
     /// Most tokens that the parser sees.
     pub parse_tokens_max: usize,
+    /// Most tokens of a text that are analysed at all; longer texts go to the primary.
+    pub walk_tokens_max: usize,
 }
 
 impl Default for Settings {
@@ -22,6 +39,7 @@ impl Default for Settings {
             cached_text_max: 2048,
             parse_bytes_max: 16 * 1024,
             parse_tokens_max: 4000,
+            walk_tokens_max: 16_000,
         }
     }
 }
@@ -39,18 +57,157 @@ impl Default for Lexing {
     }
 }
 
-/// Answers what a text is. One per worker thread: it owns its caches and shares nothing.
+/// Answers what a text is. One per worker thread: it owns its cache and shares nothing.
 #[derive(Debug)]
-pub struct Classifier {}
+pub struct Classifier {
+    settings: Settings,
+    cache: Cache,
+    /// The normal form at hand, kept to save an allocation per text.
+    normal: Vec<u8>,
+    /// Its tokens.
+    tokens: Vec<Token>,
+}
 
 impl Classifier {
-    /// A classifier with empty caches; `seed` keys their hash.
-    pub fn new(_settings: Settings, _seed: u64) -> Self {
-        Classifier {}
+    /// A classifier with an empty cache; `seed` keys its hash.
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        let cache = Cache::new(settings.cache_entries, seed);
+        Classifier { settings, cache, normal: Vec::new(), tokens: Vec::new() }
     }
 
     /// What the text is. Never fails and never panics, whatever the bytes. `text` has no trailing NUL.
-    pub fn classify(&mut self, _text: &[u8], _lexing: Lexing) -> Verdict {
-        Verdict { target: Target::Primary, kind: Kind::Query, reason: Reason::ParseUnknown, binds: None }
+    pub fn classify(&mut self, text: &[u8], lexing: Lexing) -> Verdict {
+        // Without a backslash both ways to read strings agree.
+        let backslashes = !lexing.standard_conforming_strings && memchr(b'\\', text).is_some();
+        if backslashes {
+            let verdict = self.through_normal_form(text, true);
+            return without_trust(verdict, Reason::LexingNonstandard);
+        }
+        if text.len() > self.settings.cached_text_max {
+            return self.through_normal_form(text, false);
+        }
+        let key = self.cache.key(text);
+        if let Some(verdict) = self.cache.find(key, text) {
+            return verdict;
+        }
+        let verdict = self.through_normal_form(text, false);
+        if self.normal != text {
+            self.cache.remember(key, text, verdict);
+        }
+        verdict
+    }
+
+    fn through_normal_form(&mut self, text: &[u8], backslashes: bool) -> Verdict {
+        self.release_buffers();
+        if normalise(text, backslashes, &mut self.normal) == Normalised::Unterminated {
+            return primary(Kind::Other, Reason::TextUnterminated);
+        }
+        if std::str::from_utf8(text).is_err() {
+            return without_trust(self.analyse(), Reason::TextEncoding);
+        }
+        if backslashes || self.normal.len() > self.settings.cached_text_max {
+            return self.analyse();
+        }
+        let key = self.cache.key(&self.normal);
+        if let Some(verdict) = self.cache.find(key, &self.normal) {
+            return verdict;
+        }
+        let verdict = self.analyse();
+        self.cache.remember(key, &self.normal, verdict);
+        verdict
+    }
+
+    /// One long text must not hold memory for ever.
+    fn release_buffers(&mut self) {
+        self.normal.clear();
+        self.normal.shrink_to(BUFFER_KEPT);
+        self.tokens.clear();
+        self.tokens.shrink_to(BUFFER_KEPT / size_of::<Token>());
+    }
+
+    /// The verdict on the normal form at hand.
+    fn analyse(&mut self) -> Verdict {
+        let seen = survey(&self.normal, &mut self.tokens, self.settings.walk_tokens_max);
+        let mut verdict = match &seen.statements[..] {
+            [] => {
+                Verdict { target: Target::Standby, kind: Kind::Empty, reason: Reason::ReadEmpty, binds: None }
+            }
+            [statement] if !seen.multi => self.statement(statement.clone(), seen.cut),
+            _ => self.several(&seen),
+        };
+        verdict.binds = seen.binds;
+        verdict
+    }
+
+    /// Several statements are a read if each of them is, and no more than a query or SHOW.
+    fn several(&self, seen: &Survey) -> Verdict {
+        if seen.cut {
+            return primary(Kind::Multi, Reason::TextTooLong);
+        }
+        let read = seen.statements.iter().all(|statement| {
+            let verdict = self.statement(statement.clone(), false);
+            verdict.target == Target::Standby && matches!(verdict.kind, Kind::Query | Kind::Show)
+        });
+        match read {
+            true => Verdict { target: Target::Standby, kind: Kind::Multi, reason: Reason::Read, binds: None },
+            false => primary(Kind::Multi, Reason::MultiOther),
+        }
+    }
+
+    fn statement(&self, range: std::ops::Range<usize>, cut: bool) -> Verdict {
+        let head = head::head(Words::new(&self.normal, &self.tokens, range));
+        let objection = match head.rest {
+            Rest::Decided(target, reason) => return Verdict { target, kind: head.kind, reason, binds: None },
+            _ if cut => Some(Reason::TextTooLong),
+            Rest::Query(range) => self.query_objection(range),
+            Rest::Relation(range) => walk::relation_objection(&self.normal, &self.tokens, range),
+        };
+        match objection {
+            Some(reason) => primary(head.kind, reason),
+            None => Verdict { target: Target::Standby, kind: head.kind, reason: Reason::Read, binds: None },
+        }
+    }
+
+    /// Both analyses must call a query a read; the walk alone may, in its strict form, where the parser
+    /// does not understand the query or must not see it.
+    fn query_objection(&self, range: std::ops::Range<usize>) -> Option<Reason> {
+        let walked = walk::walk(&self.normal, &self.tokens, range.clone());
+        if let Walked::Objection(reason) = walked {
+            return Some(reason);
+        }
+        match (self.tree(range), walked) {
+            (Tree::Read, _) | (Tree::Unparsed, Walked::ProvenAlone) => None,
+            (Tree::Objection(reason), _) => Some(reason),
+            (Tree::Unparsed, _) => Some(Reason::ParseUnknown),
+        }
+    }
+
+    fn tree(&self, range: std::ops::Range<usize>) -> Tree {
+        let (Some(first), Some(last)) = (self.tokens.get(range.start), self.tokens.get(range.end - 1)) else {
+            return Tree::Unparsed;
+        };
+        let sql = &self.normal[first.start as usize..last.end as usize];
+        if sql.len() > self.settings.parse_bytes_max || range.len() > self.settings.parse_tokens_max {
+            return Tree::Unparsed;
+        }
+        std::str::from_utf8(sql).map_or(Tree::Unparsed, tree::examine)
     }
 }
+
+fn primary(kind: Kind, reason: Reason) -> Verdict {
+    Verdict { target: Target::Primary, kind, reason, binds: None }
+}
+
+/// The verdict on a text whose quotes may be other than they seem: its kind stands, a proof does not.
+fn without_trust(verdict: Verdict, reason: Reason) -> Verdict {
+    match verdict.target {
+        Target::Standby => Verdict { target: Target::Primary, reason, ..verdict },
+        Target::Primary => verdict,
+    }
+}
+
+/// Bytes of each buffer that outlive a text.
+const BUFFER_KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

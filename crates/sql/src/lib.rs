@@ -1,9 +1,24 @@
-//! What kind of statement a text is, and why.
+//! What kind of statement a text is, whether any node may run it, and why.
+//!
+//! Why here: routing, pooling and the explain command must judge a text alike, so the judgement is one pure
+//! function of its bytes, with a cache in front of it.
+//! Invariants: **unknown means primary**; a read is what two independent analyses call one, or what the
+//! strict token walk proves where the parser understands nothing; every verdict has a stable reason code.
+//! Absent: frames, nodes, clocks, and any syntax tree that outlives one call.
 
+mod cache;
 mod classifier;
 mod detail;
+mod head;
+mod lexer;
+mod names;
+mod normal;
+mod pins;
 mod reason;
+mod survey;
+mod tree;
 mod verdict;
+mod walk;
 
 pub use classifier::{Classifier, Lexing, Settings};
 pub use detail::{
