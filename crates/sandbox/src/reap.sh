@@ -4,28 +4,36 @@ cluster=$2
 trap '' INT TERM HUP
 [ "$1" = now ] || cat >/dev/null
 
-# What still runs: the first line of a .pid file is a process, which is ours only if its command line
-# names the cluster (the number may belong to somebody else by now).
+# What still runs of these files' processes, each of which leads a process group. The first line of a file
+# is a process, which is ours only if its command line names the cluster (the number may belong to somebody
+# else by now).
 running() {
-    for file in "$cluster"/*/data/postmaster.pid "$cluster"/*.pid; do
+    for file; do
         [ -r "$file" ] || continue
         pid=$(head -n 1 "$file")
         tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "$cluster/" && echo "$pid"
     done
 }
 
-for pid in $(running); do
-    # Each leads a process group. A server shuts down at once: it ends its other processes and frees its
-    # memory; a frozen one must wake up to do so.
-    kill -QUIT "-$pid"
-    kill -CONT "-$pid"
+servers() {
+    running "$cluster"/*/data/postmaster.pid
+}
+
+for pid in $(running "$cluster"/*.pid); do
+    kill -KILL "-$pid"
+done
+for pid in $(servers); do
+    # Immediate shutdown: the server ends its other processes and frees its memory. A frozen one must wake
+    # up to do so.
+    kill -QUIT "$pid"
+    kill -CONT "$pid"
 done
 rounds=0
-while [ -n "$(running)" ] && [ "$rounds" -lt 140 ]; do
+while [ -n "$(servers)" ] && [ "$rounds" -lt 140 ]; do
     sleep 0.05
     rounds=$((rounds + 1))
 done
-for pid in $(running); do
-    kill -KILL "-$pid"
+for pid in $(servers); do
+    kill -KILL "$pid"
 done
 rm -rf "$cluster"
