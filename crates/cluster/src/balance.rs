@@ -63,12 +63,6 @@ impl Balancer {
         let owed = |node: NodeId| self.credit[node.index()] + share(node, view);
         among.iter().reduce(|best, node| if owed(node) > owed(best) { node } else { best })
     }
-
-    pub(crate) fn check(&self, view: &View) {
-        let shares: i64 = view.nodes.iter().map(|node| share(node.id, view)).sum();
-        let bound = CREDIT_MAX * shares;
-        assert!(self.credit.iter().all(|credit| credit.abs() <= bound), "{:?} beyond {bound}", self.credit);
-    }
 }
 
 fn share(node: NodeId, view: &View) -> i64 {

@@ -14,7 +14,7 @@ use pgweir_wire::Lsn;
 
 use crate::{NodeId, NodeReport};
 
-/// Samples kept. Beyond it the older half is thinned out, which only makes standbys that are minutes behind look older.
+/// Samples kept. Beyond it the older half is thinned out, which only makes standbys that are minutes behind look a little older.
 const SAMPLES_MAX: usize = 1024;
 
 /// `XLOG_BLCKSZ`, and the header that every page starts with (`src/include/access/xlog_internal.h`).
@@ -85,12 +85,18 @@ impl Samples {
         reached.checked_sub(1).map(|newest| self.ring[newest].asked_at)
     }
 
+    /// Drops the sample of the older half whose gap would be smallest for its age: what is left is spread over the logarithm
+    /// of age, so a standby's staleness stays right to a few percent however long it is.
     fn thin_out(&mut self) {
-        let mut place = 0;
-        self.ring.retain(|_| {
-            place += 1;
-            place > SAMPLES_MAX / 2 || place % 2 == 1
-        });
+        let Some(newest) = self.newest_at() else { return };
+        let at = |place: usize| self.ring[place].asked_at;
+        let gap_for_age = |place: usize| {
+            let gap = at(place + 1).duration_since(at(place - 1));
+            gap.as_secs_f64() / newest.duration_since(at(place - 1)).as_secs_f64()
+        };
+        let older = 1..self.ring.len() / 2;
+        let spare = older.min_by(|&one, &other| gap_for_age(one).total_cmp(&gap_for_age(other)));
+        self.ring.remove(spare.unwrap_or(0));
     }
 
     pub(crate) fn check(&self) {

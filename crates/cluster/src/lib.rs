@@ -43,4 +43,6 @@ pub use topology::{TooManyNodes, Topology};
 pub use view::{NodeView, Role, Staleness, View};
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod sim;

@@ -25,7 +25,7 @@ use crate::balance::Balancer;
 use crate::random::Random;
 use crate::{Access, Demand, NodeId, NodeSet, PoolSettings, Refusal, ServerId, View, WaiterId};
 use queue::Queue;
-use slots::{Server, ServerState, Slots};
+use slots::{Server, ServerState, Slots, Standing};
 
 /// The answer to a demand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,12 +183,15 @@ impl Pool {
         slots.leased -= 1;
         slots.load.returned();
         slots.idle.push_back(server);
-        if let Some(why) = self.why_close(&it, view, now) {
+        if let Some(why) = self.why_unusable(&it, now) {
             self.close(server, why, out);
             self.dial_for_waiters(view, now, out);
-        } else if !self.queue.is_empty() {
+            return;
+        }
+        if !self.queue.is_empty() {
             self.serve(view, now, out);
         }
+        self.close_if_over_size(server, now, out);
     }
 
     /// A server is lost or of no more use, leased or idle. A server that the pool does not know is ignored: two tasks may
@@ -220,10 +223,11 @@ impl Pool {
         it.state = ServerState::Idle { since: now };
         let known = self.servers.insert(server, it);
         assert!(known.is_none(), "no server id is used twice");
-        if let Some(why) = self.why_close(&it, view, now) {
-            self.close(server, why, out);
+        match self.why_unusable(&it, now) {
+            Some(why) => self.close(server, why, out),
+            None => self.serve(view, now, out),
         }
-        self.serve(view, now, out);
+        self.close_if_over_size(server, now, out);
         self.dial_for_waiters(view, now, out);
     }
 
@@ -321,16 +325,24 @@ impl Pool {
         (server, check)
     }
 
-    /// Why a server that nobody uses should not be kept.
-    fn why_close(&self, server: &Server, view: &View, now: Instant) -> Option<CloseReason> {
-        let node = view.node(server.node)?;
-        let over = self.slots[server.node.index()].open() > self.limit(server.node, now);
-        if !server.is_of_term(node.term) || !node.is_wanted() {
+    /// Why a server that nobody uses must not be used again.
+    fn why_unusable(&self, server: &Server, now: Instant) -> Option<CloseReason> {
+        let slots = &self.slots[server.node.index()];
+        let beyond_reserve = slots.open() > self.settings.size + self.settings.reserve_size;
+        if !server.is_of_term(slots.term) || slots.standing == Standing::Unwanted {
             Some(CloseReason::NodeChanged)
-        } else if over {
+        } else if beyond_reserve {
             Some(CloseReason::OverSize)
         } else {
             server.is_too_old(&self.settings, now).then_some(CloseReason::Lifetime)
+        }
+    }
+
+    /// A server of the reserve is closed once no waiter takes it.
+    fn close_if_over_size(&mut self, server: ServerId, now: Instant, out: &mut Vec<PoolEffect>) {
+        let Some(it) = self.servers.get(&server).filter(|it| it.is_idle()) else { return };
+        if self.slots[it.node.index()].open() > self.limit(it.node, now) {
+            self.close(server, CloseReason::OverSize, out);
         }
     }
 

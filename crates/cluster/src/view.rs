@@ -140,6 +140,11 @@ impl View {
         self.nodes.get(node.index())
     }
 
+    /// The nodes that are configured at present.
+    pub fn configured(&self) -> impl Iterator<Item = &NodeView> {
+        self.nodes.iter().filter(|node| node.serves_reads != Err(OutReason::Removed))
+    }
+
     /// The nodes that may serve this demand at `now`, busy or not.
     #[must_use]
     pub fn candidates(&self, demand: &Demand, now: Instant) -> NodeSet {
@@ -175,6 +180,6 @@ impl View {
     /// Whether any configured node could serve this demand, were it up, fresh and of the right role.
     #[must_use]
     pub fn could_ever_serve(&self, demand: &Demand) -> bool {
-        self.nodes.iter().any(|node| demand.allows(node.id) && node.serves_reads != Err(OutReason::Removed))
+        self.configured().any(|node| demand.allows(node.id))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::{NodeId, NodeLoad, PoolSettings, ServerId};
+use crate::{Health, NodeId, NodeLoad, NodeView, PoolSettings, ServerId};
 
 /// The first pause after a failed dial; it doubles with each further one.
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
@@ -64,16 +64,28 @@ pub(super) struct Slots {
     pub(super) dialing: u32,
     pub(super) term: u32,
     pub(super) load: Arc<NodeLoad>,
-    pub(super) reachable: Reachable,
+    pub(super) standing: Standing,
     dial_failures: u32,
     dial_again_at: Option<Instant>,
 }
 
-/// What the last view said.
+/// What the last view said of the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reachable {
-    Yes,
-    No,
+pub(super) enum Standing {
+    Dialable,
+    Down,
+    /// Not even open servers are kept.
+    Unwanted,
+}
+
+impl Standing {
+    pub(super) fn of(node: &NodeView) -> Self {
+        match node.health {
+            _ if !node.is_wanted() => Self::Unwanted,
+            Health::Down(_) => Self::Down,
+            Health::Up | Health::Suspect => Self::Dialable,
+        }
+    }
 }
 
 impl Slots {
@@ -84,7 +96,7 @@ impl Slots {
             dialing: 0,
             term,
             load,
-            reachable: Reachable::No,
+            standing: Standing::Down,
             dial_failures: 0,
             dial_again_at: None,
         }
@@ -96,7 +108,7 @@ impl Slots {
     }
 
     pub(super) fn may_dial(&self, now: Instant) -> bool {
-        self.reachable == Reachable::Yes && self.dial_again_at.is_none_or(|at| now >= at)
+        self.standing == Standing::Dialable && self.dial_again_at.is_none_or(|at| now >= at)
     }
 
     pub(super) fn dial_succeeded(&mut self) {

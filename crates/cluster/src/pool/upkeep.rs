@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::slots::{Reachable, Server, Slots};
+use super::slots::{Server, Slots, Standing};
 use super::{CloseReason, Pool, PoolEffect, refusal_of};
 use crate::{NODES_MAX, NodeId, NodeSet, PoolSettings, ServerId, View};
 
@@ -34,7 +34,6 @@ impl Pool {
     /// When it does not hold.
     pub fn check(&self, view: &View, now: Instant) {
         self.queue.check();
-        self.balancer.check(view);
         let dialing: u32 = self.slots.iter().map(|slots| slots.dialing).sum();
         assert_eq!(dialing, self.dialing);
         let held: usize = self.slots.iter().map(|slots| slots.idle.len() + slots.leased as usize).sum();
@@ -66,12 +65,11 @@ impl Pool {
                 self.slots.push(Slots::new(node.load.clone(), node.term));
             }
             let slots = &mut self.slots[node.id.index()];
-            let reachable = if node.health.is_down() { Reachable::No } else { Reachable::Yes };
-            if std::mem::replace(&mut slots.reachable, reachable) != reachable {
+            let standing = Standing::of(node);
+            if std::mem::replace(&mut slots.standing, standing) != standing {
                 slots.forgive();
             }
-            if slots.term != node.term || !node.is_wanted() {
-                slots.term = node.term;
+            if std::mem::replace(&mut slots.term, node.term) != node.term || standing == Standing::Unwanted {
                 self.close_idle(node.id, |_| Some(CloseReason::NodeChanged), out);
             }
         }

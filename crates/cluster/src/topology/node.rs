@@ -153,13 +153,18 @@ impl Node {
         if too_old {
             return false;
         }
-        let went_back = self.seen.is_none_or(|seen| {
+        // A replay that went back is one: the process restarted unnoticed.
+        let is_another_history = self.seen.is_none_or(|seen| {
             report.lsn < seen.report.lsn
+                || report.in_recovery != seen.report.in_recovery
                 || report.timeline != seen.report.timeline
                 || report.system_identifier != seen.report.system_identifier
         });
-        if went_back {
+        if is_another_history {
             self.fresh_as_of = None;
+        }
+        if report.in_recovery && self.seen.is_some_and(|seen| !seen.report.in_recovery) {
+            self.term += 1;
         }
         self.doubt = None;
         self.seen = Some(Seen { report, asked_at, answered_at });
