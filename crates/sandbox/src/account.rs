@@ -89,3 +89,17 @@ fn passwd_entry(passwd: &str, name: &str) -> Option<(u32, u32)> {
         Some((fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::passwd_entry;
+
+    #[test]
+    fn an_account_is_found_by_its_whole_name() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nmy-nobody:x:1:2::/:\nnobody:x:65534:65533:n:/:/bin/false\n";
+        assert_eq!(passwd_entry(passwd, "nobody"), Some((65534, 65533)));
+        assert_eq!(passwd_entry(passwd, "postgres"), None);
+        assert_eq!(passwd_entry("postgres:x:not:a:number", "postgres"), None);
+    }
+}

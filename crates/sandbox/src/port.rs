@@ -46,3 +46,20 @@ const FIRST: u16 = 20_000;
 const LAST: u16 = 31_999;
 /// Processes start their search far apart, so they seldom try the same ports.
 const STRIDE: u32 = 37;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn leases_are_exclusive_and_leave_the_tcp_port_free() {
+        let leases: Vec<PortLease> = (0..50).map(|_| PortLease::take().unwrap()).collect();
+        let numbers: BTreeSet<u16> = leases.iter().map(PortLease::number).collect();
+        assert_eq!(numbers.len(), leases.len());
+        let number = leases[0].number();
+        assert!(PortLease::try_take(number).is_none(), "taken");
+        TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+    }
+}

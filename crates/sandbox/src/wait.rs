@@ -34,3 +34,22 @@ pub fn wait_until(
 
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_asked_even_without_time_and_named_when_it_fails() {
+        wait_until(Duration::ZERO, "true", || true).unwrap();
+        let mut asked = 0;
+        let error = wait_until(Duration::from_millis(5), "pigs fly", || {
+            asked += 1;
+            false
+        });
+        assert!(error.unwrap_err().to_string().contains("pigs fly"));
+        assert!(asked >= 2, "at once, and once more at the deadline");
+        let mut answers = [false, false, true].into_iter();
+        wait_until(Duration::from_secs(60), "third time lucky", || answers.next().unwrap()).unwrap();
+    }
+}

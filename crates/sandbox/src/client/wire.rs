@@ -250,3 +250,21 @@ const PROTOCOL_3_0: u32 = 3 << 16;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Nothing that the sandbox asks for is longer.
 const MESSAGE_LENGTH_MAX: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_end_early_or_lie_are_errors() {
+        let good = b"\0\x02\0\0\0\x02hi\xff\xff\xff\xff";
+        assert_eq!(row(good).unwrap(), [Some("hi".to_owned()), None]);
+        for length in 0..good.len() {
+            assert!(row(&good[..length]).is_err(), "{length} bytes");
+        }
+        assert!(row(b"\0\x01\x7f\xff\xff\xffx").is_err(), "a value longer than its message");
+        assert!(column_names(b"\0\x01name\0").is_err());
+        assert!(server_error(b"Stext without an end").is_err());
+        assert!(server_error(b"SERROR\0C42601\0").is_err(), "no final zero");
+    }
+}
