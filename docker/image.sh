@@ -32,8 +32,10 @@ choose_engine() {
     for name in docker podman buildah; do
         if have "$name" && timeout 30 "$name" info >/dev/null 2>&1; then
             engine=("$name") build_options=() prefix=
-            # Without the healthcheck that docker's own format has, podman and buildah would say it is lost.
+            # The default format of podman and buildah has no place for a health check.
             [ "$name" = docker ] || build_options=(--format docker) prefix=docker://
+            # Needs no container runtime, which Debian's buildah comes without.
+            [ "$name" != buildah ] || build_options+=(--isolation chroot)
             if build_base=$("$name" pull --quiet "$prefix$(default_base BUILD_IMAGE)" 2>/dev/null) &&
                 runtime_base=$("$name" pull --quiet "$prefix$(default_base RUNTIME_IMAGE)" 2>/dev/null); then
                 return 0
