@@ -197,8 +197,9 @@ impl Pool {
     /// A server is lost or of no more use, leased or idle. A server that the pool does not know is ignored: two tasks may
     /// notice the same loss.
     pub fn discard(&mut self, server: ServerId, view: &View, now: Instant, out: &mut Vec<PoolEffect>) {
+        let known = self.forget(server); // before a new view could grant it
         self.follow(view, now, out);
-        if self.forget(server) {
+        if known {
             self.dial_for_waiters(view, now, out);
         }
     }
