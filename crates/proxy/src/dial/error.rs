@@ -99,6 +99,9 @@ impl fmt::Display for DialError {
             Self::Refused { sqlstate, message, .. } => write!(f, "server refused: {sqlstate} {message}"),
             Self::TimedOut => f.write_str("server did not answer in time"),
             Self::Tls(error) => write!(f, "TLS failed: {error}"),
+            Self::Unreachable(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("server closed the connection")
+            }
             Self::Unreachable(error) => write!(f, "server cannot be reached: {error}"),
         }
     }

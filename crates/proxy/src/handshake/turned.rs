@@ -131,6 +131,9 @@ impl fmt::Display for Turned {
         match self {
             Self::Authentication { user, error } => write!(f, "login of \"{user}\" failed: {error}"),
             Self::DirectTlsRefused => f.write_str("client began with TLS, which is not set up"),
+            Self::Gone(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("client left during its login")
+            }
             Self::Gone(error) => write!(f, "client left during its login: {error}"),
             Self::InvalidLength => f.write_str("invalid length of password message"),
             Self::Startup(error) => write!(f, "{error}"),
