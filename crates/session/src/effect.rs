@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use pgweir_sql::{Kind, PinCause, SettingChange, Verdict};
+use pgweir_wire::SqlState;
 
 /// What a session needs while it takes one step: the time, the classifier of this thread, and where bytes go.
 pub struct Step<'a> {
@@ -37,7 +38,7 @@ pub enum Event {
     /// A transaction (or an autocommitted statement) ended.
     TransactionEnded,
     /// An error of the server was passed on.
-    ServerError,
+    ServerError(SqlState),
 }
 
 /// Why a session holds its server beyond the transaction.

@@ -26,8 +26,8 @@ pub use error::{Blame, SessionError};
 pub use replies::{AfterReplies, ServerTook};
 pub use server::{Reported, ServerState};
 pub use session::{
-    AtRest, AtTheEnd, ClientTook, Limits, Next, NodeRole, OnServerLost, PoolMode, Refusal, Session,
-    SessionSettings,
+    AtRest, AtTheEnd, ClientTook, Limits, Liveness, Next, NodeRole, OnServerLost, Pinned, PoolMode, Refusal,
+    Session, SessionSettings,
 };
 pub use settings::{SettingMap, SettingValue, startup_settings};
 pub use statements::StatementNamer;

@@ -356,7 +356,7 @@ impl Session {
         self.copy_in = CopyIn::No;
         self.outcome = Outcome::Failed;
         self.drop_failed();
-        step.events.push(Event::ServerError);
+        step.events.push(Event::ServerError(fields.sqlstate()));
         if fields.is_fatal() {
             return Ok(Pass::End(AfterReplies::ServerEnds, Audience::Client));
         }

@@ -71,6 +71,15 @@ pub enum NodeRole {
     Standby,
 }
 
+/// Whether a server must prove that it lives before it is given anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// It must.
+    Ask,
+    /// It was in use a moment ago.
+    Known,
+}
+
 /// Proof that a server is at rest: idle, with nothing owed and no segment open.
 #[derive(Debug)]
 pub struct AtRest(());
@@ -268,10 +277,19 @@ impl Session {
         Demand { access, fresh_as_of, floor: None, exclude: self.attempt.tried, only: None }
     }
 
-    /// Gives the session the server it asked for. Its settings are brought to the session's first.
-    pub fn link(&mut self, server: Box<ServerState>, node: NodeId, role: NodeRole, step: &mut Step<'_>) {
+    /// Gives the session the server it asked for. Its settings are brought to the session's first, and if it was unused for
+    /// long it is asked whether it lives; nothing of the client's is sent before that is answered.
+    pub fn link(
+        &mut self,
+        server: Box<ServerState>,
+        node: NodeId,
+        role: NodeRole,
+        liveness: Liveness,
+        step: &mut Step<'_>,
+    ) {
         assert!(self.link.is_none() && self.ledger.is_empty(), "a session has one server at a time");
-        let difference = settings::difference(&server.settings, self.settings.current());
+        let difference = settings::difference(&server.settings, self.settings.current())
+            .or_else(|| (liveness == Liveness::Ask).then(String::new));
         let preparing = match &difference {
             Some(query) => {
                 say::query(step.to_server, query.as_bytes());
@@ -379,16 +397,15 @@ impl Session {
                 self.attempt.tried.insert(node);
                 OnServerLost::SendAgain(self.take_back())
             }
-            Some((_, node)) if self.is_preparing() => {
-                self.attempt.tried.insert(node);
-                OnServerLost::SendAgain(self.take_back())
-            }
+            // Nothing of the client's was sent. Another connection to the same primary may well live.
+            Some((_, _)) if self.is_preparing() => OnServerLost::SendAgain(self.take_back()),
             _ => OnServerLost::Fatal(SessionError::ServerLost),
         }
     }
 
-    /// Nothing of the client's has been sent yet on this link.
-    fn is_preparing(&self) -> bool {
+    /// Whether the server at hand is being prepared: nothing of the client's has been sent yet.
+    #[must_use]
+    pub fn is_preparing(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.preparing == Preparing::Settings)
     }
 

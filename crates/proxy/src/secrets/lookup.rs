@@ -136,3 +136,30 @@ impl Lookup {
 const REMEMBERED_MAX: usize = 10_000;
 /// Databases of the console, which no server has.
 const CONSOLE: [&str; 2] = ["pgweir", "pgbouncer"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[tokio::test]
+    async fn names_without_end_fill_nothing() {
+        let config = Arc::new(fixtures::config("[auth]\nmethod = \"trust\"", std::path::Path::new("")));
+        let lookup = Lookup::new(&config, "looker", Arc::new(|_| None));
+        let key = |number: usize| ("main".to_owned(), "shop".to_owned(), number.to_string());
+        let now = Instant::now();
+        for number in 0..REMEMBERED_MAX {
+            let flight = lookup.flight(key(number), now);
+            let until = now + Duration::from_secs(if number % 2 == 0 { 1 } else { 60 });
+            assert!(flight.set(Answer { secret: None, until }).is_ok());
+        }
+        // What is out of date goes first.
+        let later = now + Duration::from_secs(2);
+        lookup.flight(key(REMEMBERED_MAX), later);
+        assert_eq!(lookup.remembered.lock().len(), REMEMBERED_MAX / 2 + 1);
+        for number in 0..2 * REMEMBERED_MAX {
+            lookup.flight(key(REMEMBERED_MAX + number), later);
+            assert!(lookup.remembered.lock().len() <= REMEMBERED_MAX);
+        }
+    }
+}

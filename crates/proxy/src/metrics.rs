@@ -1,0 +1,18 @@
+//! What the whole process counts, apart from pools and nodes.
+
+use std::sync::atomic::AtomicU64;
+
+use crate::tally::{Durations, FaultCounts, PinCounts};
+
+/// Counters of the process.
+#[derive(Default)]
+pub(crate) struct Metrics {
+    pub(crate) faults: FaultCounts,
+    pub(crate) pins: PinCounts,
+    /// From the dispatch of a request to the end of its answer.
+    pub(crate) queries: Durations,
+    /// From the wish for a server to its grant.
+    pub(crate) waits: Durations,
+    /// Reads that were sent again to another node.
+    pub(crate) rerouted: AtomicU64,
+}

@@ -1,0 +1,420 @@
+//! What the proxy tells about itself: fills the rows of [`Report`] from pools, clients and clusters.
+//!
+//! Invariant: one lock at a time, each for as long as a copy takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant, SystemTime};
+
+use pgweir_cluster::{Health, Role, Staleness};
+use pgweir_config::NodeAddress;
+
+use crate::client::{ClientEntry, Doing};
+use crate::cluster::Cluster;
+use crate::pool::ServerPool;
+use crate::report::{
+    ClientRow, ClientState, ConfigRow, ConnectionRow, Counters, DatabaseRow, DatabaseStats, ErrorCount,
+    Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, QueryCount, Readiness, Report,
+    ServerRow, ServerState, ShutdownMode, UserRow,
+};
+use crate::server::ServerEntry;
+use crate::{Phase, Proxy};
+
+/// Totals at the beginning of this and the last period, for averages.
+#[derive(Default)]
+pub(crate) struct Periods {
+    began: Option<Instant>,
+    before: BTreeMap<String, Counters>,
+    averages: BTreeMap<String, Counters>,
+}
+
+/// PgBouncer's `stats_period`.
+const PERIOD: Duration = Duration::from_secs(60);
+
+impl Periods {
+    /// Closes the period when it is over.
+    pub(crate) fn pulse(&mut self, proxy: &Proxy) {
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        if now - began < PERIOD {
+            return;
+        }
+        let totals = totals(proxy);
+        let nothing = Counters::default();
+        self.averages = totals
+            .iter()
+            .map(|(name, total)| {
+                let before = self.before.get(name).unwrap_or(&nothing);
+                (name.clone(), total.averages_since(before, now - began))
+            })
+            .collect();
+        self.before = totals;
+        self.began = Some(now);
+    }
+}
+
+fn totals(proxy: &Proxy) -> BTreeMap<String, Counters> {
+    let mut totals: BTreeMap<String, Counters> = BTreeMap::new();
+    for pool in proxy.all_pools() {
+        let own = pool.tally.read();
+        let sum = totals.entry(pool.database.clone()).or_default();
+        sum.server_assignments += own.server_assignments;
+        sum.transactions += own.transactions;
+        sum.queries += own.queries;
+        sum.bytes_received += own.bytes_received;
+        sum.bytes_sent += own.bytes_sent;
+        sum.transaction_time += own.transaction_time;
+        sum.query_time += own.query_time;
+        sum.wait_time += own.wait_time;
+        sum.client_parses += own.client_parses;
+        sum.server_parses += own.server_parses;
+        sum.binds += own.binds;
+        sum.client_logins += own.client_logins;
+    }
+    totals
+}
+
+fn database_stats(rows: BTreeMap<String, Counters>) -> Vec<DatabaseStats> {
+    rows.into_iter().map(|(database, counters)| DatabaseStats { database, counters }).collect()
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+impl Report for Proxy {
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+
+    fn databases(&self) -> Vec<DatabaseRow> {
+        let config = self.config.load();
+        let mut names: BTreeSet<String> =
+            config.databases.keys().filter(|name| *name != "*").cloned().collect();
+        names.extend(self.all_pools().iter().map(|pool| pool.database.clone()));
+        let clients = self.clients.all();
+        names.iter().filter_map(|name| self.database_row(name, &clients)).collect()
+    }
+
+    fn pools(&self) -> Vec<PoolRow> {
+        let clients = self.clients.all();
+        let mut rows: Vec<PoolRow> = self.all_pools().iter().map(|pool| pool_row(pool, &clients)).collect();
+        rows.sort_by(|a, b| (&a.database, &a.user).cmp(&(&b.database, &b.user)));
+        rows
+    }
+
+    fn clients(&self) -> Vec<ClientRow> {
+        let mut rows: Vec<ClientRow> = self.clients.all().iter().map(|entry| client_row(entry)).collect();
+        rows.sort_by_key(|row| row.connection.id);
+        rows
+    }
+
+    fn servers(&self) -> Vec<ServerRow> {
+        let rows = self.all_pools();
+        let rows =
+            rows.iter().flat_map(|pool| pool.servers().into_iter().map(|entry| server_row(pool, &entry)));
+        let mut rows: Vec<ServerRow> = rows.collect();
+        rows.sort_by_key(|row| row.connection.id);
+        rows
+    }
+
+    fn users(&self) -> Vec<UserRow> {
+        let config = self.config.load();
+        let pools = self.all_pools();
+        let clients = self.clients.all();
+        let mut names: BTreeSet<&str> = config.users.keys().map(String::as_str).collect();
+        names.extend(pools.iter().map(|pool| pool.user.as_str()));
+        let row = |name: &&str| {
+            let own = config.pool("*", name);
+            let named = config.users.contains_key(*name);
+            UserRow {
+                name: (*name).to_owned(),
+                pool_size: named.then_some(own.size.get()),
+                reserve_pool_size: named.then_some(own.reserve_size),
+                pool_mode: named.then_some(own.mode.as_str()),
+                max_user_connections: own.user_connections_max.map_or(0, |max| max.get()),
+                current_connections: number(
+                    pools.iter().filter(|pool| pool.user == **name).map(|pool| pool.connections()).sum(),
+                ),
+                max_user_client_connections: 0,
+                current_client_connections: number(clients.iter().filter(|c| c.pool.user == **name).count()),
+            }
+        };
+        names.iter().map(row).collect()
+    }
+
+    fn nodes(&self) -> Vec<NodeRow> {
+        let now = Instant::now();
+        self.all_clusters().iter().flat_map(|cluster| node_rows(cluster, now)).collect()
+    }
+
+    fn lists(&self) -> Lists {
+        let pools = self.all_pools();
+        let counts: Vec<_> = pools.iter().flat_map(|pool| pool.counts().nodes).collect();
+        let used = number(self.clients.len());
+        Lists {
+            databases: number(pools.iter().map(|pool| &pool.database).collect::<BTreeSet<_>>().len()),
+            users: number(pools.iter().map(|pool| &pool.user).collect::<BTreeSet<_>>().len()),
+            pools: number(pools.len()),
+            used_clients: used,
+            login_clients: u32::try_from(self.logging_in.load(Relaxed)).unwrap_or(u32::MAX),
+            free_clients: self.config.load().listen.clients_max.get().saturating_sub(used),
+            free_servers: counts.iter().map(|node| node.idle).sum(),
+            used_servers: counts.iter().map(|node| node.leased).sum(),
+        }
+    }
+
+    fn config(&self) -> Vec<ConfigRow> {
+        let described = self.config.load().describe();
+        let row = |it: pgweir_config::Described| ConfigRow {
+            key: it.key,
+            value: it.value,
+            default: it.default,
+            changeable: it.reloadable,
+        };
+        described.into_iter().map(row).collect()
+    }
+
+    fn stats(&self) -> Vec<DatabaseStats> {
+        database_stats(totals(self))
+    }
+
+    fn averages(&self) -> Vec<DatabaseStats> {
+        database_stats(self.periods.lock().averages.clone())
+    }
+
+    fn queries(&self) -> Vec<QueryCount> {
+        let mut rows = Vec::new();
+        for cluster in self.all_clusters() {
+            for node in &cluster.view().nodes {
+                rows.extend(cluster.counts(node.id).read().map(|(kind, reason, count)| QueryCount {
+                    cluster: cluster.name.clone(),
+                    node: node.name.to_string(),
+                    kind,
+                    reason,
+                    count,
+                }));
+            }
+        }
+        rows
+    }
+
+    fn errors(&self) -> Vec<ErrorCount> {
+        self.metrics.faults.read().map(|(blame, code, count)| ErrorCount { blame, code, count }).collect()
+    }
+
+    fn latencies(&self) -> Latencies {
+        Latencies { query: self.metrics.queries.read(), wait: self.metrics.waits.read() }
+    }
+
+    fn pins(&self) -> Vec<PinCount> {
+        let pins = self.metrics.pins.read();
+        pins.map(|(reason, sessions, total)| PinCount { reason, sessions, total }).collect()
+    }
+
+    fn readiness(&self) -> Readiness {
+        if *self.phase.borrow() != Phase::Serving {
+            return Readiness::NotReady("shutting down".to_owned());
+        }
+        let mut reasons = Vec::new();
+        for cluster in self.all_clusters() {
+            let view = cluster.view();
+            if view.primary.is_some() || view.nodes.iter().any(|node| node.serves_reads.is_ok()) {
+                return Readiness::Ready;
+            }
+            let out = view
+                .nodes
+                .iter()
+                .filter_map(|node| Some(format!("{}: {}", node.name, node.serves_reads.as_ref().err()?)));
+            reasons.extend(out);
+        }
+        Readiness::NotReady(reasons.join("; "))
+    }
+
+    fn reload(&self) -> Result<Vec<String>, String> {
+        let this = self.itself.upgrade().ok_or_else(|| "shutting down".to_owned())?;
+        this.reload_file().map_err(|error| error.to_string())
+    }
+
+    fn shutdown(&self, mode: ShutdownMode) {
+        self.phase.send_replace(Phase::Ending(mode));
+    }
+}
+
+impl Proxy {
+    fn database_row(&self, name: &str, clients: &[Arc<ClientEntry>]) -> Option<DatabaseRow> {
+        let config = self.config.load();
+        let route = config.route(name)?;
+        let cluster = config.clusters.get(&route.cluster)?;
+        let own = config.pool(name, "");
+        let host = |address: &NodeAddress| match address {
+            NodeAddress::Tcp { host, .. } => host.clone(),
+            NodeAddress::Unix { dir, .. } => dir.display().to_string(),
+        };
+        let port = cluster.nodes.first().map_or(0, |node| match &node.address {
+            NodeAddress::Tcp { port, .. } | NodeAddress::Unix { port, .. } => *port,
+        });
+        let pools = self.all_pools();
+        let connections =
+            pools.iter().filter(|pool| pool.database == name).map(|pool| pool.connections()).sum();
+        Some(DatabaseRow {
+            name: name.to_owned(),
+            host: cluster.nodes.iter().map(|node| host(&node.address)).collect::<Vec<_>>().join(","),
+            port,
+            database: route.server_database,
+            force_user: route.user,
+            pool_size: own.size.get(),
+            min_pool_size: own.min_size,
+            reserve_pool_size: own.reserve_size,
+            server_lifetime: own.lifetime.unwrap_or_default(),
+            pool_mode: Some(own.mode.as_str()),
+            load_balance_hosts: Some(cluster.balance.as_str()),
+            max_connections: own.database_connections_max.map_or(0, |max| max.get()),
+            current_connections: number(connections),
+            max_client_connections: 0,
+            current_client_connections: number(clients.iter().filter(|c| c.pool.database == name).count()),
+            paused: false,
+            disabled: false,
+        })
+    }
+}
+
+fn pool_row(pool: &Arc<ServerPool>, clients: &[Arc<ClientEntry>]) -> PoolRow {
+    let counts = pool.counts();
+    let own = clients.iter().filter(|client| Arc::ptr_eq(&client.pool, pool)).count();
+    let canceled = pool.servers().iter().filter(|server| server.is_being_canceled()).count();
+    PoolRow {
+        database: pool.database.clone(),
+        user: pool.user.clone(),
+        cl_active: number(own.saturating_sub(counts.waiting)),
+        cl_waiting: number(counts.waiting),
+        sv_active: counts.nodes.iter().map(|node| node.leased).sum(),
+        sv_being_canceled: number(canceled),
+        sv_idle: counts.nodes.iter().map(|node| node.idle).sum(),
+        sv_login: counts.nodes.iter().map(|node| node.dialing).sum(),
+        maxwait: counts.oldest_since.map_or(Duration::ZERO, |since| since.elapsed()),
+        pool_mode: pool.settings.load().mode.as_str(),
+        load_balance_hosts: Some(pool.cluster.reach().settings.balance.as_str()),
+        ..PoolRow::default()
+    }
+}
+
+fn client_row(entry: &ClientEntry) -> ClientRow {
+    let doing = entry.doing();
+    let (state, link, pin) = match &doing {
+        Doing::Idle => (ClientState::Idle, None, None),
+        Doing::Waiting(_) => (ClientState::Waiting, None, None),
+        Doing::Active(server, pin) => (ClientState::Active, Some(server.id.0), *pin),
+    };
+    let address = |address: Option<std::net::SocketAddr>| match address {
+        Some(address) => (address.ip().to_string(), address.port()),
+        None => ("unix".to_owned(), 0),
+    };
+    let ((addr, port), (local_addr, local_port)) = (address(entry.peer), address(entry.local));
+    ClientRow {
+        connection: ConnectionRow {
+            id: entry.id,
+            user: entry.pool.user.clone(),
+            database: entry.pool.database.clone(),
+            replication: "none",
+            addr,
+            port,
+            local_addr,
+            local_port,
+            connect_time: entry.connected_at,
+            request_time: from_epoch_ms(entry.active_at_ms.load(Relaxed)),
+            wait: if state == ClientState::Waiting { entry.quiet_for() } else { Duration::ZERO },
+            close_needed: false,
+            link,
+            remote_pid: entry.key.process_id,
+            tls: entry.tls.clone(),
+            application_name: entry.application_name.clone(),
+            prepared_statements: entry.statements.load(Relaxed),
+        },
+        state,
+        pin: pin.map(pgweir_session::PinReason::code),
+    }
+}
+
+fn from_epoch_ms(ms: u64) -> Option<SystemTime> {
+    (ms > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
+}
+
+fn server_row(pool: &ServerPool, entry: &ServerEntry) -> ServerRow {
+    let reach = pool.cluster.reach();
+    let (addr, port) = match reach.address(entry.node) {
+        Some(NodeAddress::Tcp { host, port }) => (host.clone(), *port),
+        Some(NodeAddress::Unix { port, .. }) => ("unix".to_owned(), *port),
+        None => (String::new(), 0),
+    };
+    let client = entry.client.load(Relaxed);
+    let node = pool.cluster.view().node(entry.node).map(|node| node.name.to_string());
+    let state = match (entry.is_being_canceled(), client) {
+        (true, 0) => ServerState::BeingCanceled,
+        (_, 0) => ServerState::Idle,
+        (_, _) => ServerState::Active,
+    };
+    ServerRow {
+        connection: ConnectionRow {
+            id: entry.id.0,
+            user: pool.settings.load().server_user.clone(),
+            database: pool.settings.load().server_database.clone(),
+            replication: "none",
+            addr,
+            port,
+            local_addr: entry.local.map_or_else(|| "unix".to_owned(), |local| local.ip().to_string()),
+            local_port: entry.local.map_or(0, |local| local.port()),
+            connect_time: entry.connected_at,
+            request_time: from_epoch_ms(entry.leased_at_ms.load(Relaxed)),
+            wait: Duration::ZERO,
+            close_needed: false,
+            link: (client > 0).then_some(client),
+            remote_pid: entry.key.as_ref().map_or(0, |key| key.process_id),
+            tls: entry.tls.clone(),
+            application_name: String::new(),
+            prepared_statements: entry.statements.load(Relaxed),
+        },
+        state,
+        node: node.unwrap_or_default(),
+    }
+}
+
+fn node_rows(cluster: &Arc<Cluster>, now: Instant) -> Vec<NodeRow> {
+    let view = Arc::clone(&cluster.view());
+    let reach = cluster.reach();
+    let row = |node: &pgweir_cluster::NodeView| {
+        let address = reach.address(node.id)?.to_string();
+        Some(NodeRow {
+            cluster: cluster.name.clone(),
+            name: node.name.to_string(),
+            address,
+            role: match node.role {
+                Role::Primary => NodeRole::Primary,
+                Role::Standby => NodeRole::Standby,
+                Role::Unknown => NodeRole::Unknown,
+            },
+            health: match node.health {
+                Health::Up => NodeHealth::Up,
+                Health::Suspect => NodeHealth::Suspect,
+                Health::Down(_) => NodeHealth::Down,
+            },
+            out: node.serves_reads.as_ref().err().map(|why| Out { code: why.code(), text: why.to_string() }),
+            lag_bytes: node.lag_bytes,
+            staleness: match node.staleness_at(now) {
+                Staleness::Known(age) => Some(age),
+                Staleness::Unknown => None,
+            },
+            lsn: node.replay.map(|lsn| lsn.to_string()),
+            timeline: (node.timeline > 0).then_some(node.timeline),
+            in_flight: node.load.in_flight(),
+            connections: node.load.open(),
+            weight: node.weight,
+        })
+    };
+    view.nodes.iter().filter_map(row).collect()
+}

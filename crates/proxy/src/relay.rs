@@ -1,0 +1,880 @@
+//! One client's task: bytes between its socket and the servers that its session leases.
+//!
+//! Why one wait: reads, writes, leases and the end are branches of one poll, since a write awaited alone deadlocks a client
+//! that pipelines (the server would be blocked writing to us while we are blocked writing to it).
+//! Invariants: at most [`HIGH_WATER`] bytes wait for a slow reader before its source is not read any more; nothing that
+//! matters lives only in a future that may be dropped; buffers are borrowed from the thread while a step lasts.
+//! Absent: decisions. The session says what bytes mean, the pool says who gets a server.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use pgweir_cluster::Demand;
+use pgweir_session::{
+    AfterReplies, AtTheEnd, Event, Liveness, Next, OnServerLost, PinReason, Pinned, Refusal, Session,
+    SessionError, Step,
+};
+use pgweir_sql::Classifier;
+use pgweir_wire::say::{self, Complaint, Severity};
+use pgweir_wire::{CancelKey, TransactionStatus};
+
+use crate::client::{ClientEntry, Clients, Entered, Farewell, IDLE_IN_TRANSACTION, IDLE_TOO_LONG};
+use crate::deadlines::{Deadline, Patience, State};
+use crate::metrics::Metrics;
+use crate::pool::{Denied, Granted, Leased, ServerPool, Waiting};
+use crate::server::Server;
+use crate::stream::Stream;
+use crate::tally::{Fault, Tally};
+use crate::wire::{Backlog, poll_receive};
+
+/// What every step borrows from its thread.
+pub(crate) struct Scratch {
+    read: Box<[u8]>,
+    to_client: Vec<u8>,
+    to_server: Vec<u8>,
+    events: Vec<Event>,
+    classifier: Classifier,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
+
+/// Bytes of one read: larger than most messages, so that a read usually drains the socket.
+const READ_BYTES: usize = 64 * 1024;
+/// Bytes that may wait for a slow reader.
+const HIGH_WATER: usize = 128 * 1024;
+/// Bytes of a client that are taken while it waits for a server or for replies.
+const AHEAD_MAX: usize = 64 * 1024;
+/// Steps of one client before others get their turn.
+const STEPS_MAX: usize = 32;
+/// What the outgoing buffers of a thread may keep.
+const SCRATCH_KEPT: usize = 1024 * 1024;
+/// How long a client has to take the last words, or a server to answer its reset.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+impl Scratch {
+    fn new() -> Self {
+        let mut seed = [0; 8];
+        crate::hashing::fill_random(&mut seed);
+        Self {
+            read: vec![0; READ_BYTES].into_boxed_slice(),
+            to_client: Vec::new(),
+            to_server: Vec::new(),
+            events: Vec::new(),
+            classifier: Classifier::new(pgweir_sql::Settings::default(), u64::from_ne_bytes(seed)),
+        }
+    }
+
+    /// Borrows what a session step needs.
+    pub(crate) fn step(&mut self, now: Instant) -> Step<'_> {
+        Step {
+            now,
+            classifier: &mut self.classifier,
+            to_client: &mut self.to_client,
+            to_server: &mut self.to_server,
+            events: &mut self.events,
+        }
+    }
+
+    /// The bytes that the last step wrote for the server.
+    pub(crate) fn take_to_server(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.to_server)
+    }
+}
+
+/// Takes a step outside the relay's own poll.
+pub(crate) fn with_scratch<T>(act: impl FnOnce(&mut Scratch) -> T) -> T {
+    SCRATCH.with_borrow_mut(act)
+}
+
+/// One client with its session.
+pub(crate) struct Relay {
+    client: Stream,
+    to_and_from_client: Backlog,
+    server: Option<Box<Server>>,
+    to_and_from_server: Backlog,
+    session: Session,
+    pool: Arc<ServerPool>,
+    entered: Entered,
+    metrics: Arc<Metrics>,
+    waiting: Option<Waiting>,
+    /// Looked at as far as possible: no more of the client's bytes help before something else happens.
+    stalled: Stalled,
+    clock: Clock,
+    pinned: Option<PinReason>,
+    clients: Arc<Clients>,
+    patience: Patience,
+    deadline: Deadline,
+    /// Counts what the client and its server said.
+    turns: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stalled {
+    No,
+    Yes,
+}
+
+/// When things began, for the statistics.
+#[derive(Default)]
+struct Clock {
+    query: Option<Instant>,
+    transaction: Option<Instant>,
+}
+
+/// What a relay is made of.
+pub(crate) struct NewRelay {
+    pub(crate) client: Stream,
+    /// Bytes of the client that came with its login.
+    pub(crate) early: Vec<u8>,
+    /// Bytes for the client that are still to be written.
+    pub(crate) unsent: Vec<u8>,
+    pub(crate) session: Session,
+    /// The server that the session has already, in pool mode `session`.
+    pub(crate) server: Option<Box<Server>>,
+    pub(crate) pool: Arc<ServerPool>,
+    pub(crate) entered: Entered,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) patience: Patience,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Why a session is over.
+#[derive(Debug)]
+enum End {
+    /// The client left, with or without a word.
+    ClientGone,
+    /// Something that the client is told.
+    Error(SessionError),
+    /// A deadline passed.
+    Late(Farewell),
+    /// The server ended its session and the client was told so.
+    ServerEnded,
+}
+
+impl Relay {
+    pub(crate) fn new(new: NewRelay) -> Self {
+        let mut relay = Self {
+            client: new.client,
+            to_and_from_client: Backlog::with_input(new.early),
+            server: new.server,
+            to_and_from_server: Backlog::default(),
+            session: new.session,
+            pool: new.pool,
+            entered: new.entered,
+            metrics: new.metrics,
+            waiting: None,
+            stalled: Stalled::No,
+            clock: Clock::default(),
+            pinned: None,
+            clients: new.clients,
+            patience: new.patience,
+            deadline: Deadline::default(),
+            turns: 0,
+        };
+        if let Pinned::By(reason) = relay.session.pinned() {
+            relay.metrics.pins.pinned(reason);
+            relay.pinned = Some(reason);
+        }
+        if let Some(server) = &relay.server {
+            server.entry.taken_by(relay.entered.entry.id, SystemTime::now());
+            relay.entered.entry.has(&server.entry);
+        }
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        // What the socket does not take now is written by the first poll, and a dead one is found there.
+        let _sent = relay.to_and_from_client.send(&mut relay.client, &mut context, &new.unsent);
+        relay
+    }
+
+    /// Who it is, as others see it.
+    pub(crate) fn entry(&self) -> Arc<ClientEntry> {
+        Arc::clone(&self.entered.entry)
+    }
+
+    /// Serves the client until its session is over.
+    pub(crate) async fn run(mut self) {
+        let end = poll_fn(|context| SCRATCH.with_borrow_mut(|scratch| self.poll(context, scratch))).await;
+        self.finish(end).await;
+    }
+
+    /// One turn: does everything that can be done without waiting.
+    fn poll(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
+        for _ in 0..STEPS_MAX {
+            match self.turn(context, scratch) {
+                Ok(Moved::Yes) => {}
+                Ok(Moved::No) => match self.look_at_the_clock(context, scratch) {
+                    Ok(Moved::Yes) => {}
+                    Ok(Moved::No) => return Poll::Pending,
+                    Err(end) => return Poll::Ready(end),
+                },
+                Err(end) => return Poll::Ready(end),
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Ends what has lasted too long.
+    fn look_at_the_clock(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<Moved, End> {
+        let state = if self.waiting.is_some() {
+            State::Elsewhere
+        } else if self.session.is_preparing() {
+            State::Preparing
+        } else if self.session.is_busy() {
+            State::Busy
+        } else if self.session.status() != TransactionStatus::Idle {
+            State::IdleInTransaction
+        } else {
+            State::Idle
+        };
+        match self.deadline.poll(&self.patience, state, self.turns, context) {
+            Poll::Pending | Poll::Ready(State::Elsewhere) => Ok(Moved::No),
+            Poll::Ready(State::Preparing) => self.server_lost(context, scratch).map(|()| Moved::Yes),
+            Poll::Ready(State::Busy) => {
+                let (clients, key) = (Arc::clone(&self.clients), self.entered.entry.key.clone());
+                let (deadline, key) =
+                    (self.patience.preparing, CancelKey { process_id: key.process_id, secret: key.secret });
+                tokio::spawn(async move { clients.cancel(&key, deadline).await });
+                Ok(Moved::No)
+            }
+            Poll::Ready(State::IdleInTransaction) => Err(End::Late(IDLE_IN_TRANSACTION)),
+            Poll::Ready(State::Idle) => Err(End::Late(IDLE_TOO_LONG)),
+        }
+    }
+
+    fn turn(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<Moved, End> {
+        let mut moved = Moved::No;
+        if let Poll::Ready(Err(_)) = self.to_and_from_client.poll_send(&mut self.client, context) {
+            return Err(End::ClientGone);
+        }
+        if let Some(server) = &mut self.server
+            && let Poll::Ready(Err(_)) = self.to_and_from_server.poll_send(&mut server.stream, context)
+        {
+            self.server_lost(context, scratch)?;
+        }
+        if let Some(waiting) = &mut self.waiting
+            && let Poll::Ready(outcome) = waiting.poll(context)
+        {
+            self.wait_is_over(outcome, context, scratch)?;
+            moved = Moved::Yes;
+        }
+        if self.to_and_from_client.unsent() < HIGH_WATER
+            && let Some(server) = &mut self.server
+        {
+            match poll_receive(&mut server.stream, context, &mut scratch.read) {
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    self.server_lost(context, scratch)?;
+                    moved = Moved::Yes;
+                }
+                Poll::Ready(Ok(bytes)) => {
+                    self.server_said(bytes, context, scratch)?;
+                    moved = Moved::Yes;
+                }
+                Poll::Pending => {}
+            }
+        }
+        if self.may_read_client() {
+            match poll_receive(&mut self.client, context, &mut scratch.read) {
+                Poll::Ready(Ok(0) | Err(_)) => return Err(End::ClientGone),
+                Poll::Ready(Ok(bytes)) => {
+                    self.client_said(bytes, context, scratch)?;
+                    moved = Moved::Yes;
+                }
+                Poll::Pending => {}
+            }
+        } else if self.stalled == Stalled::No
+            && !self.to_and_from_client.input.is_empty()
+            && moved == Moved::No
+        {
+            // Bytes that came with the login.
+            self.go_on(context, scratch)?;
+        }
+        Ok(moved)
+    }
+
+    /// A client that is ahead of its server is read a little further, so that its leaving is seen.
+    fn may_read_client(&self) -> bool {
+        let ahead = self.stalled == Stalled::Yes && self.to_and_from_client.input.len() >= AHEAD_MAX;
+        !ahead
+            && self.to_and_from_server.unsent() < HIGH_WATER
+            && self.to_and_from_client.unsent() < HIGH_WATER
+    }
+
+    fn client_said(
+        &mut self,
+        bytes: usize,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), End> {
+        Tally::add(&self.pool.tally.received, bytes as u64);
+        self.turns += 1;
+        if self.to_and_from_client.input.is_empty() && self.stalled == Stalled::No {
+            let read = std::mem::take(&mut scratch.read);
+            let advanced = self.advance(&read[..bytes], context, scratch);
+            if let Ok(taken) = advanced {
+                self.to_and_from_client.input.extend_from_slice(&read[taken..bytes]);
+            }
+            scratch.read = read;
+            return advanced.map(drop);
+        }
+        self.to_and_from_client.input.extend_from_slice(&scratch.read[..bytes]);
+        if self.stalled == Stalled::No { self.go_on(context, scratch) } else { Ok(()) }
+    }
+
+    /// Looks again at the client's bytes that were left.
+    fn go_on(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
+        self.stalled = Stalled::No;
+        let mut input = std::mem::take(&mut self.to_and_from_client.input);
+        if input.is_empty() {
+            return Ok(());
+        }
+        let taken = self.advance(&input, context, scratch)?;
+        if taken == input.len() {
+            return Ok(());
+        }
+        input.drain(..taken);
+        self.to_and_from_client.input = input;
+        Ok(())
+    }
+
+    /// Gives the session the client's bytes until it waits for something; answers how many are done with.
+    fn advance(
+        &mut self,
+        input: &[u8],
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<usize, End> {
+        let now = Instant::now();
+        let mut at = 0;
+        let end = loop {
+            let took = match self.session.on_client(&input[at..], &mut scratch.step(now)) {
+                Ok(took) => took,
+                Err(error) => break Err(End::Error(error)),
+            };
+            at += took.bytes;
+            match took.next {
+                Next::Input => break Ok(()),
+                Next::Replies => {
+                    self.stalled = Stalled::Yes;
+                    break Ok(());
+                }
+                Next::Goodbye => break Err(End::ClientGone),
+                Next::Lease(demand) => match self.lease(&demand, now, context, scratch) {
+                    Wish::Granted => {}
+                    Wish::Queued => {
+                        self.stalled = Stalled::Yes;
+                        break Ok(());
+                    }
+                    Wish::Denied(denied) => at += self.refuse(&input[at..], &denied, scratch)?,
+                },
+            }
+        };
+        if self.clock.query.is_none() && self.session.is_busy() {
+            self.clock.query = Some(now);
+            self.clock.transaction.get_or_insert(now);
+        }
+        self.told(scratch);
+        let sent = self.send_both(context, scratch);
+        end?;
+        sent.map(|()| at)
+    }
+
+    /// Gets a server for the session, if one is free.
+    fn lease(
+        &mut self,
+        demand: &Demand,
+        now: Instant,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Wish {
+        loop {
+            match self.pool.lease(demand, now) {
+                Leased::Now(granted) => match self.take_up(granted, now, context, scratch) {
+                    Taken::Up => return Wish::Granted,
+                    Taken::Dead => {}
+                },
+                Leased::Later(waiting) => {
+                    self.entered.entry.begins_to_wait(waiting.waiter);
+                    self.waiting = Some(waiting);
+                    return Wish::Queued;
+                }
+                Leased::Never(denied) => return Wish::Denied(denied),
+            }
+        }
+    }
+
+    /// Joins the session with a server, unless the server died while nobody used it.
+    fn take_up(
+        &mut self,
+        granted: Granted,
+        now: Instant,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Taken {
+        let Granted { mut server, role, check } = granted;
+        if server.is_disturbed(context) {
+            server.entry.cluster.on_connection_lost(server.entry.node);
+            self.pool.discard(server);
+            return Taken::Dead;
+        }
+        let state = server.state.take().expect("an idle server has its state");
+        let liveness = if check { Liveness::Ask } else { Liveness::Known };
+        self.session.link(state, server.entry.node, role, liveness, &mut scratch.step(now));
+        server.entry.taken_by(self.entered.entry.id, SystemTime::now());
+        self.entered.entry.has(&server.entry);
+        self.server = Some(server);
+        Taken::Up
+    }
+
+    fn wait_is_over(
+        &mut self,
+        outcome: Result<Granted, Denied>,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), End> {
+        let now = Instant::now();
+        if let Some(waiting) = self.waiting.take() {
+            let waited = now.saturating_duration_since(waiting.since);
+            Tally::add_time(&self.pool.tally.wait_us, waited);
+            self.metrics.waits.add(waited);
+        }
+        self.entered.entry.is_idle();
+        match outcome {
+            Ok(granted) => {
+                // Should the server be dead, going on asks for another.
+                let _taken = self.take_up(granted, now, context, scratch);
+            }
+            Err(denied) => {
+                let mut input = std::mem::take(&mut self.to_and_from_client.input);
+                let taken = self.refuse(&input, &denied, scratch)?;
+                input.drain(..taken);
+                self.to_and_from_client.input = input;
+            }
+        }
+        self.go_on(context, scratch)?;
+        self.send_both(context, scratch)
+    }
+
+    /// Tells the client that its request got no server.
+    fn refuse(&mut self, input: &[u8], denied: &Denied, scratch: &mut Scratch) -> Result<usize, End> {
+        self.metrics.faults.add(fault(denied));
+        let refusal = refusal(denied);
+        Ok(self.session.refuse(input, &refusal, &mut scratch.step(Instant::now())))
+    }
+
+    fn server_said(
+        &mut self,
+        bytes: usize,
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), End> {
+        let read = std::mem::take(&mut scratch.read);
+        let outcome = if self.to_and_from_server.input.is_empty() {
+            let outcome = self.answer(&read[..bytes], context, scratch);
+            if let Ok(taken) = outcome
+                && self.server.is_some()
+            {
+                self.to_and_from_server.input.extend_from_slice(&read[taken..bytes]);
+            }
+            outcome
+        } else {
+            let mut input = std::mem::take(&mut self.to_and_from_server.input);
+            input.extend_from_slice(&read[..bytes]);
+            let outcome = self.answer(&input, context, scratch);
+            if let Ok(taken) = outcome
+                && self.server.is_some()
+                && taken < input.len()
+            {
+                input.drain(..taken);
+                self.to_and_from_server.input = input;
+            }
+            outcome
+        };
+        scratch.read = read;
+        outcome?;
+        if self.stalled == Stalled::Yes && self.waiting.is_none() {
+            self.go_on(context, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the session the server's bytes; answers how many are done with.
+    fn answer(
+        &mut self,
+        input: &[u8],
+        context: &mut Context<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<usize, End> {
+        let now = Instant::now();
+        self.turns += 1;
+        let took = self.session.on_server(input, &mut scratch.step(now)).map_err(End::Error);
+        self.told(scratch);
+        let took = match took {
+            Ok(took) => took,
+            Err(end) => {
+                let _last = self.send_both(context, scratch);
+                return Err(end);
+            }
+        };
+        if self.clock.query.is_some() && !self.session.is_busy() {
+            let time = self.clock.query.take().map_or(Duration::ZERO, |began| now - began);
+            Tally::add_time(&self.pool.tally.query_us, time);
+            self.metrics.queries.add(time);
+        }
+        match took.then {
+            AfterReplies::Input | AfterReplies::Prepared => {}
+            AfterReplies::Release(proof) => {
+                let server = self.server.take().expect("only a linked session is released");
+                let state = self.session.unlink();
+                self.entered.entry.is_idle();
+                // Bytes behind the last reply are nothing that we asked for: the server is about to go.
+                if took.bytes == input.len() && self.to_and_from_server.unsent() == 0 {
+                    self.pool.give_back(server, state, &proof);
+                } else {
+                    self.pool.discard(server);
+                }
+                self.to_and_from_server = Backlog::default();
+            }
+            AfterReplies::SendAgain(bytes) => self.send_again(bytes),
+            AfterReplies::ServerEnds => {
+                let _last = self.send_both(context, scratch);
+                return Err(End::ServerEnded);
+            }
+        }
+        self.send_both(context, scratch)?;
+        Ok(took.bytes)
+    }
+
+    /// The server cannot answer and nothing was shown: its requests go to another one.
+    fn send_again(&mut self, mut bytes: Vec<u8>) {
+        self.metrics.rerouted.fetch_add(1, Relaxed);
+        self.drop_server();
+        bytes.append(&mut self.to_and_from_client.input);
+        self.to_and_from_client.input = bytes;
+        self.stalled = Stalled::Yes;
+    }
+
+    fn drop_server(&mut self) {
+        self.to_and_from_server = Backlog::default();
+        self.entered.entry.is_idle();
+        if let Some(server) = self.server.take() {
+            if self.session.is_linked() {
+                drop(self.session.unlink());
+            }
+            self.pool.discard(server);
+        }
+    }
+
+    fn server_lost(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
+        let Some(server) = &self.server else { return Ok(()) };
+        server.entry.cluster.on_connection_lost(server.entry.node);
+        match self.session.on_server_lost() {
+            OnServerLost::Unnoticed => self.drop_server(),
+            OnServerLost::SendAgain(bytes) => {
+                self.send_again(bytes);
+                self.go_on(context, scratch)?;
+            }
+            OnServerLost::Fatal(error) => {
+                self.drop_server();
+                return Err(End::Error(error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the last step made, the server's share first.
+    fn send_both(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
+        if !scratch.to_server.is_empty() {
+            let bytes = &scratch.to_server;
+            let sent = match &mut self.server {
+                Some(server) => self.to_and_from_server.send(&mut server.stream, context, bytes),
+                None => Ok(()),
+            };
+            empty(&mut scratch.to_server);
+            if sent.is_err() {
+                self.server_lost(context, scratch)?;
+            }
+        }
+        if !scratch.to_client.is_empty() {
+            Tally::add(&self.pool.tally.sent, scratch.to_client.len() as u64);
+            let sent = self.to_and_from_client.send(&mut self.client, context, &scratch.to_client);
+            empty(&mut scratch.to_client);
+            sent.map_err(|_| End::ClientGone)?;
+        }
+        Ok(())
+    }
+
+    /// Counts what the last step did.
+    fn told(&mut self, scratch: &mut Scratch) {
+        let tally = &self.pool.tally;
+        for event in scratch.events.drain(..) {
+            match event {
+                Event::Dispatched(verdict) => {
+                    Tally::add(&tally.queries, 1);
+                    if let Some(server) = &self.server {
+                        server.entry.cluster.count(server.entry.node, verdict);
+                    }
+                }
+                Event::Parsed { on_server } => {
+                    Tally::add(&tally.client_parses, 1);
+                    Tally::add(&tally.server_parses, u64::from(on_server));
+                    let statements = u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX);
+                    self.entered.entry.statements.store(statements, Relaxed);
+                }
+                Event::Bound => Tally::add(&tally.binds, 1),
+                Event::Pinned(reason) => {
+                    self.metrics.pins.pinned(reason);
+                    self.pinned = Some(reason);
+                    self.entered.entry.is_pinned(Some(reason));
+                    tracing::debug!(reason = reason.code(), "the session holds its server");
+                }
+                Event::Unpinned => {
+                    if let Some(reason) = self.pinned.take() {
+                        self.metrics.pins.unpinned(reason);
+                    }
+                    self.entered.entry.is_pinned(None);
+                }
+                Event::TransactionEnded => {
+                    Tally::add(&tally.transactions, 1);
+                    self.entered.entry.touched();
+                    if let Some(began) = self.clock.transaction.take() {
+                        Tally::add_time(&tally.transaction_us, began.elapsed());
+                    }
+                }
+                Event::ServerError(sqlstate) => {
+                    self.metrics.faults.add(Fault::ServerError);
+                    if let Some(server) = &self.server
+                        && &sqlstate.0 == b"25006"
+                    {
+                        // A primary that refuses to write may be one no longer.
+                        server.entry.cluster.look_again();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The session is over: the client gets its last words, and the server is reset or closed.
+    async fn finish(mut self, end: End) {
+        match &end {
+            End::ClientGone => {}
+            End::Error(error) => {
+                self.metrics.faults.add(match error {
+                    SessionError::ServerLost => Fault::ServerLost,
+                    error => match error.blame() {
+                        pgweir_session::Blame::Client => Fault::ClientProtocol,
+                        pgweir_session::Blame::Server => Fault::ServerProtocol,
+                    },
+                });
+                tracing::debug!(%error, "a session ended");
+                let message = error.to_string();
+                let last = self.session.take_refused().map(fatal).unwrap_or_else(|| {
+                    let mut last = Vec::new();
+                    say::error(
+                        &mut last,
+                        &Complaint {
+                            severity: Severity::Fatal,
+                            sqlstate: error.sqlstate(),
+                            message: &message,
+                            hint: None,
+                        },
+                    );
+                    last
+                });
+                self.say_last(&last).await;
+            }
+            End::Late(farewell) => {
+                self.metrics.faults.add(Fault::Limit);
+                // Told when this is dropped, like every end from outside.
+                self.entered.entry.end(*farewell);
+            }
+            End::ServerEnded => self.say_last(&[]).await,
+        }
+        if matches!(end, End::ClientGone) {
+            self.let_server_go().await;
+        }
+        self.drop_server();
+    }
+
+    /// Writes the last words and closes, if the client takes them in time.
+    async fn say_last(&mut self, words: &[u8]) {
+        let said = poll_fn(|context| {
+            if !words.is_empty() && self.to_and_from_client.send(&mut self.client, context, words).is_err() {
+                return Poll::Ready(());
+            }
+            Poll::Ready(())
+        });
+        said.await;
+        let flushed = poll_fn(|context| self.to_and_from_client.poll_send(&mut self.client, context));
+        if let Ok(Ok(())) = tokio::time::timeout(LAST_WORDS, flushed).await {
+            let _closed: Result<io::Result<()>, _> =
+                tokio::time::timeout(LAST_WORDS, tokio::io::AsyncWriteExt::shutdown(&mut self.client)).await;
+        }
+    }
+
+    /// A client that left between two transactions leaves a server that others can use.
+    async fn let_server_go(&mut self) {
+        let at_the_end = with_scratch(|scratch| {
+            let verdict = self.session.at_the_end(&mut scratch.step(Instant::now()));
+            (verdict, scratch.take_to_server())
+        });
+        let proof = match at_the_end {
+            (AtTheEnd::GiveBack(proof), _) => Some(proof),
+            (AtTheEnd::ResetFirst, reset) => {
+                let asked = tokio::time::timeout(LAST_WORDS, self.reset(reset)).await;
+                asked.ok().flatten()
+            }
+            (AtTheEnd::Discard | AtTheEnd::NoServer, _) => None,
+        };
+        if let Some(proof) = proof
+            && self.to_and_from_server.unsent() == 0
+            && let Some(server) = self.server.take()
+        {
+            let state = self.session.unlink();
+            self.pool.give_back(server, state, &proof);
+        }
+    }
+
+    /// Sends the reset and waits for its answer.
+    async fn reset(&mut self, reset: Vec<u8>) -> Option<pgweir_session::AtRest> {
+        let server = self.server.as_mut()?;
+        let outcome = ask(&mut server.stream, &mut self.session, &reset).await;
+        match outcome {
+            Ok(AfterReplies::Release(proof)) => {
+                self.session.was_reset();
+                Some(proof)
+            }
+            Ok(_) | Err(_) => None,
+        }
+    }
+}
+
+/// Writes a question of our own and gives the session the replies until something follows from them.
+pub(crate) async fn ask(
+    stream: &mut Stream,
+    session: &mut Session,
+    question: &[u8],
+) -> Result<AfterReplies, AskError> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    stream.write_all(question).await.map_err(|_| AskError::Gone)?;
+    stream.flush().await.map_err(|_| AskError::Gone)?;
+    let mut input = Vec::new();
+    loop {
+        if stream.read_buf(&mut input).await.map_err(|_| AskError::Gone)? == 0 {
+            return Err(AskError::Gone);
+        }
+        let took = with_scratch(|scratch| {
+            let took = session.on_server(&input, &mut scratch.step(Instant::now()));
+            empty(&mut scratch.to_client);
+            empty(&mut scratch.to_server);
+            scratch.events.clear();
+            took
+        });
+        let took = took.map_err(AskError::Session)?;
+        input.drain(..took.bytes);
+        if !matches!(took.then, AfterReplies::Input) {
+            return Ok(took.then);
+        }
+    }
+}
+
+/// Why a question of our own has no answer.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    Gone,
+    Session(SessionError),
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(reason) = self.pinned.take() {
+            self.metrics.pins.unpinned(reason);
+        }
+        if let Some(farewell) = self.entered.entry.farewell() {
+            let mut last = Vec::new();
+            let complaint = Complaint {
+                severity: Severity::Fatal,
+                sqlstate: farewell.sqlstate,
+                message: farewell.message,
+                hint: None,
+            };
+            say::error(&mut last, &complaint);
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let _told = self.to_and_from_client.send(&mut self.client, &mut context, &last);
+        }
+        // Whatever ended the task: a server in doubt is never used again.
+        self.drop_server();
+    }
+}
+
+enum Moved {
+    No,
+    Yes,
+}
+
+impl PartialEq for Moved {
+    fn eq(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::No, Self::No) | (Self::Yes, Self::Yes))
+    }
+}
+
+enum Wish {
+    Granted,
+    Queued,
+    Denied(Denied),
+}
+
+enum Taken {
+    Up,
+    Dead,
+}
+
+/// Empties a buffer, and gives its memory back when it grew large.
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > SCRATCH_KEPT {
+        *buffer = Vec::new();
+    }
+}
+
+/// An error of a server as the end of a client's session.
+pub(crate) fn fatal(body: Vec<u8>) -> Vec<u8> {
+    let fields = pgweir_wire::ErrorFields::new(&body);
+    let message = fields.message();
+    let sqlstate = fields.sqlstate();
+    let mut frame = Vec::new();
+    let complaint =
+        Complaint { severity: Severity::Fatal, sqlstate: sqlstate.as_str(), message: &message, hint: None };
+    say::error(&mut frame, &complaint);
+    frame
+}
+
+fn fault(denied: &Denied) -> Fault {
+    use pgweir_cluster::Refusal as Why;
+    match denied {
+        Denied::Cancelled => Fault::ServerError,
+        Denied::Refused(Why::QueueFull | Why::WaitedTooLong) => Fault::Waited,
+        Denied::Refused(Why::NoNode | Why::NoPrimary | Why::NoStandby) => Fault::NoNode,
+        Denied::Refused(Why::ServersRefuse) | Denied::Server(_) => Fault::ServerRefused,
+    }
+}
+
+/// What the client is told when it gets no server.
+pub(crate) fn refusal(denied: &Denied) -> Refusal {
+    match denied {
+        Denied::Cancelled => {
+            Refusal { sqlstate: "57014", message: "canceling statement due to user request".to_owned() }
+        }
+        Denied::Refused(refusal) => Refusal { sqlstate: refusal.sqlstate(), message: refusal.to_string() },
+        Denied::Server(body) => {
+            let fields = pgweir_wire::ErrorFields::new(body);
+            Refusal { sqlstate: "08004", message: format!("the server refuses: {}", fields.message()) }
+        }
+    }
+}
