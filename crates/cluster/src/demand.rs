@@ -24,7 +24,7 @@ pub struct Demand {
     pub fresh_as_of: Option<Instant>,
     /// A standby must have replayed up to here.
     pub floor: Option<Lsn>,
-    /// Nodes that were tried already.
+    /// Standbys that were tried already. It never rules the primary out, also not one that was a standby when it was tried.
     pub exclude: NodeSet,
     /// This node or none. It must still be fit, except that the primary may then read whatever `reads_on_primary` says.
     pub only: Option<NodeId>,
@@ -37,8 +37,8 @@ impl Demand {
         Self { access, fresh_as_of: None, floor: None, exclude: NodeSet::EMPTY, only: None }
     }
 
-    /// Whether the demand itself rules the node out.
-    pub(crate) fn allows(&self, node: NodeId) -> bool {
-        !self.exclude.contains(node) && self.only.is_none_or(|only| only == node)
+    /// Whether this node was asked for, or none in particular.
+    pub(crate) fn names(&self, node: NodeId) -> bool {
+        self.only.is_none_or(|only| only == node)
     }
 }

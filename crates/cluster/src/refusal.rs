@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a demand is not met. None of them is the client's fault, nothing was sent, so a retry is safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Every configured node was tried already, or the only node asked for does not exist.
+    /// No node is configured, or not the only one that was asked for.
     NoNode,
     /// There was no primary for as long as a waiter may wait.
     NoPrimary,
@@ -34,7 +34,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoNode => "no server is left that could run this",
+            Self::NoNode => "no such server is configured",
             Self::NoPrimary => "there is no primary server at the moment",
             Self::NoStandby => "no server is fresh enough to read from at the moment",
             Self::QueueFull => "too many clients wait for a server connection already",

@@ -13,7 +13,7 @@ use crate::{Balance, PoolSettings, ReadsOnPrimary, TopologySettings};
 use shell::Shell;
 use std::time::Duration;
 
-const SEEDS: u64 = 240;
+const SEEDS: u64 = 200;
 const STEP_MS: u64 = 20;
 const FAULTY_STEPS: u64 = 750;
 const CALM_STEPS: u64 = 250;

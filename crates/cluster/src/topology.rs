@@ -109,7 +109,8 @@ impl Topology {
         told
     }
 
-    /// A server connection to the node broke.
+    /// A connection to the node broke. The monitor's own counts too and must be told at once: until then what a standby proved
+    /// before a restart is believed, and it may have come back with less.
     pub fn on_connection_lost(&mut self, node: NodeId, now: Instant) -> Vec<Change> {
         self.on_passing_failure(node, ProbeFailure::Closed, now)
     }

@@ -97,7 +97,8 @@ impl NodeView {
 
     /// Whether it is a standby that may serve this demand at `now`.
     fn serves(&self, demand: &Demand, staleness_max: Duration, now: Instant) -> bool {
-        if self.role != Role::Standby || self.serves_reads.is_err() || !demand.allows(self.id) {
+        let ruled_out = demand.exclude.contains(self.id) || !demand.names(self.id);
+        if self.role != Role::Standby || self.serves_reads.is_err() || ruled_out {
             return false;
         }
         let young = match self.staleness_at(now) {
@@ -148,7 +149,7 @@ impl View {
     /// The nodes that may serve this demand at `now`, busy or not.
     #[must_use]
     pub fn candidates(&self, demand: &Demand, now: Instant) -> NodeSet {
-        let primary = self.primary.filter(|&node| demand.allows(node)).map_or(NodeSet::EMPTY, NodeSet::of);
+        let primary = self.primary.filter(|&node| demand.names(node)).map_or(NodeSet::EMPTY, NodeSet::of);
         if demand.access == Access::Primary {
             return primary;
         }
@@ -171,7 +172,7 @@ impl View {
     pub fn may_serve(&self, node: NodeId, demand: &Demand, now: Instant) -> bool {
         if self.primary == Some(node) {
             let reads = self.settings.reads_on_primary != ReadsOnPrimary::Never || demand.only.is_some();
-            return demand.allows(node) && (demand.access == Access::Primary || reads);
+            return demand.names(node) && (demand.access == Access::Primary || reads);
         }
         demand.access == Access::Read
             && self.node(node).is_some_and(|it| it.serves(demand, self.settings.staleness_max, now))
@@ -180,6 +181,6 @@ impl View {
     /// Whether any configured node could serve this demand, were it up, fresh and of the right role.
     #[must_use]
     pub fn could_ever_serve(&self, demand: &Demand) -> bool {
-        self.configured().any(|node| demand.allows(node.id))
+        self.configured().any(|node| demand.names(node.id))
     }
 }

@@ -165,7 +165,7 @@ fn sized(size: u32) -> PoolSettings {
 #[test]
 fn every_refusal_has_a_sqlstate_and_a_text() {
     let table = [
-        (Refusal::NoNode, "57P03", "no server is left that could run this"),
+        (Refusal::NoNode, "57P03", "no such server is configured"),
         (Refusal::NoPrimary, "57P03", "there is no primary server at the moment"),
         (Refusal::NoStandby, "57P03", "no server is fresh enough to read from at the moment"),
         (Refusal::QueueFull, "53300", "too many clients wait for a server connection already"),

@@ -93,7 +93,7 @@ fn busy_standbys_do_not_spill_reads_onto_the_primary() {
 }
 
 #[test]
-fn a_tried_node_is_not_tried_again() {
+fn a_tried_standby_is_not_tried_again_and_the_primary_is_the_last_resort() {
     let mut pooled = Pooled::new(2, sized(1));
     (0..3).for_each(|node| drop(pooled.open(node, 1)));
     let mut exclude = NodeSet::of(NodeId::new(1));
@@ -105,7 +105,21 @@ fn a_tried_node_is_not_tried_again() {
     assert_eq!(node, 0);
     pooled.give_back(server);
     exclude.insert(NodeId::new(0));
-    assert_eq!(pooled.lease(&Demand { exclude, ..READ }), Lease::Refused(Refusal::NoNode));
+    assert_eq!(
+        pooled.ready(&Demand { exclude, ..READ }).1,
+        0,
+        "a standby that was promoted after it was tried"
+    );
+}
+
+#[test]
+fn a_node_that_is_not_configured_is_not_waited_for() {
+    let mut pooled = Pooled::new(1, sized(1));
+    let nodes = vec![crate::fixture::named("a", 1)];
+    let now = pooled.cluster.now();
+    pooled.cluster.topology.apply_settings(nodes, TopologySettings::default(), now).unwrap();
+    let removed = Demand { only: Some(NodeId::new(1)), ..READ };
+    assert_eq!(pooled.lease(&removed), Lease::Refused(Refusal::NoNode));
 }
 
 #[test]
