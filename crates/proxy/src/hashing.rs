@@ -63,3 +63,65 @@ pub(crate) fn fill_random(bytes: &mut [u8]) {
 
 /// Keys of this many passwords are remembered.
 const REMEMBERED_KEYS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn runs_no_more_at_a_time_than_it_may() {
+        let hashing = Hashing::new(2);
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (hashing, running, most) = (hashing.clone(), Arc::clone(&running), Arc::clone(&most));
+            waiting.spawn(async move {
+                let work = move |_: &KeyCache| {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    running.fetch_sub(1, Ordering::SeqCst);
+                };
+                hashing.run(work).await;
+            });
+        }
+        waiting.join_all().await;
+        assert!((1..=2).contains(&most.load(Ordering::SeqCst)));
+    }
+
+    #[tokio::test]
+    async fn who_leaves_takes_no_permit_along_while_the_work_goes_on() {
+        let hashing = Hashing::new(1);
+        let (finish, finished) = mpsc::channel();
+        let (begun, mut beginning) = tokio::sync::mpsc::channel(1);
+        let asked = tokio::spawn({
+            let hashing = hashing.clone();
+            let work = move |_: &KeyCache| {
+                begun.blocking_send(()).unwrap();
+                finished.recv().unwrap();
+            };
+            async move { hashing.run(work).await }
+        });
+        beginning.recv().await.unwrap();
+        asked.abort();
+        assert!(asked.await.unwrap_err().is_cancelled());
+        assert_eq!(hashing.permits.available_permits(), 0);
+        finish.send(()).unwrap();
+        assert_eq!(hashing.run(|_| 7).await, 7);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a mistake of ours")]
+    async fn a_panic_reaches_who_asked() {
+        Hashing::new(1).run(|_| panic!("a mistake of ours")).await
+    }
+
+    #[test]
+    fn no_two_logins_share_their_random_bytes() {
+        let (first, second) = (entropy(), entropy());
+        assert_ne!(first.nonce, second.nonce);
+        assert_ne!(first.salt, second.salt);
+    }
+}

@@ -80,11 +80,57 @@ impl Inbox {
         self.bytes.drain(..count);
     }
 
-    /// What came behind the last message.
-    pub(crate) fn into_rest(self) -> Vec<u8> {
+    /// What came behind the last message. A session that keeps it keeps no room that is empty.
+    pub(crate) fn into_rest(mut self) -> Vec<u8> {
+        self.bytes.shrink_to_fit();
         self.bytes
     }
 }
 
 /// Enough for every message of an ordinary login.
 const SHORT_MESSAGES: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn takes_one_message_at_a_time() {
+        let mut peer = &b"Q\0\0\0\x06abX\0\0\0\x04rest"[..];
+        let mut inbox = Inbox::new();
+        let header = inbox.header(&mut peer, 2).await.unwrap();
+        assert_eq!((header.tag, inbox.body(&mut peer, header).await.unwrap()), (b'Q', b"ab".to_vec()));
+        let header = inbox.header(&mut peer, 2).await.unwrap();
+        assert_eq!((header.tag, inbox.body(&mut peer, header).await.unwrap()), (b'X', vec![]));
+        let rest = inbox.into_rest();
+        assert_eq!((rest.as_slice(), rest.capacity()), (&b"rest"[..], 4));
+    }
+
+    #[tokio::test]
+    async fn makes_room_for_what_is_waited_for_and_no_more() {
+        let (mut theirs, mut ours) = tokio::io::duplex(1 << 20);
+        theirs.write_all(&[b'x'; 100_000]).await.unwrap();
+        let mut inbox = Inbox::new();
+        inbox.fill(&mut ours, 4).await.unwrap();
+        assert_eq!(inbox.bytes.capacity(), SHORT_MESSAGES);
+        inbox.fill(&mut ours, 10_000).await.unwrap();
+        assert_eq!((inbox.bytes.len(), inbox.bytes.capacity()), (10_000, 10_000));
+    }
+
+    #[tokio::test]
+    async fn a_long_message_is_refused_before_it_is_read() {
+        let mut peer = &b"p\x7f\xff\xff\xff"[..];
+        let mut inbox = Inbox::new();
+        assert!(matches!(inbox.header(&mut peer, 10_000).await, Err(InboxError::InvalidLength)));
+        assert_eq!(inbox.bytes.capacity(), SHORT_MESSAGES);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_peer_is_an_error() {
+        let mut peer = &b"abc"[..];
+        let error = Inbox::new().fill(&mut peer, 4).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

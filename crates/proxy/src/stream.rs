@@ -129,3 +129,22 @@ impl AsyncWrite for Stream {
         either!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(context))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::tcp_pair;
+
+    #[tokio::test]
+    async fn a_tcp_connection_is_prompt_and_watched() {
+        let (accepted, _connected) = tcp_pair().await;
+        let stream = Stream::tcp(accepted).unwrap();
+        let Stream::Tcp(socket) = &stream else { panic!("{stream:?}") };
+        assert!(socket.nodelay().unwrap());
+        let options = SockRef::from(socket);
+        assert!(options.keepalive().unwrap());
+        assert_eq!(options.tcp_keepalive_time().unwrap(), KEEPALIVE_IDLE);
+        assert!(!stream.is_tls());
+        assert_eq!(stream.tls_text(), "");
+    }
+}

@@ -82,16 +82,29 @@ async fn many_clients_of_a_role_ask_once() {
         let secrets = Arc::clone(&secrets);
         clients.spawn(async move { password(&secrets, "bob").await });
     }
-    // The one that asks leaves; another takes over.
-    let asking = tokio::spawn({
-        let secrets = Arc::clone(&secrets);
-        async move { password(&secrets, "bob").await }
-    });
-    asking.abort();
     while let Some(found) = clients.join_next().await {
         assert_eq!(found.unwrap().as_deref(), Some("x"));
     }
     assert_eq!((primary.questions(), primary.startups().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_next_one_asks_when_the_first_leaves() {
+    let primary = FakePrimary::start().await;
+    let secrets = Arc::new(secrets_at(&primary, ""));
+    primary.knows("bob", Reply::row("bob", Some("x")));
+    let ask = || {
+        let secrets = Arc::clone(&secrets);
+        tokio::spawn(async move { password(&secrets, "bob").await })
+    };
+    let first = ask();
+    while primary.startups().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let second = ask();
+    first.abort();
+    assert_eq!(second.await.unwrap().as_deref(), Some("x"));
+    assert_eq!((primary.questions(), primary.startups().len()), (1, 2));
 }
 
 #[tokio::test]
