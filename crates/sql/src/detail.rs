@@ -99,12 +99,11 @@ fn set(words: &mut Statement<'_>) -> Option<Change> {
         return value_of("session_authorization", words);
     }
     if words.eat_all(&["time", "zone"]) {
+        if words.is_last("local") {
+            return Some(Change::Reset { name: "timezone".to_owned() });
+        }
         // An interval has no form that `SET timezone TO` would take.
-        return match () {
-            () if words.is_ahead(0, "interval") => None,
-            () if words.is_last("local") => Some(Change::Reset { name: "timezone".to_owned() }),
-            () => value_of("timezone", words),
-        };
+        return if words.is_ahead(0, "interval") { None } else { value_of("timezone", words) };
     }
     if words.eat_all(&["xml", "option"]) {
         return value_of("xmloption", words);

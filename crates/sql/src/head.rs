@@ -329,6 +329,3 @@ fn copy(mut words: Words<'_>) -> Head {
         (CopyDirection::Out, true, None) => Head { kind, rest: Rest::Relation(relation) },
     }
 }
-
-#[cfg(test)]
-mod tests;

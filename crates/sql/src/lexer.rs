@@ -65,12 +65,18 @@ pub(crate) struct Lexer<'t> {
     at: usize,
     /// Backslashes escape in plain strings (`standard_conforming_strings = off`).
     backslashes: bool,
+    run: OperatorRun,
 }
 
 impl<'t> Lexer<'t> {
     /// A lexer at the start of `text`, of which at most 4 GiB are read.
     pub(crate) fn new(text: &'t [u8], backslashes: bool) -> Self {
-        Lexer { text: &text[..text.len().min(u32::MAX as usize)], at: 0, backslashes }
+        Lexer {
+            text: &text[..text.len().min(u32::MAX as usize)],
+            at: 0,
+            backslashes,
+            run: OperatorRun::default(),
+        }
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -331,22 +337,46 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// The longest run of operator bytes that no comment interrupts, less a trailing `+` or `-` where
-    /// PostgreSQL would not let an operator end so.
+    /// The longest run of operator bytes that no comment interrupts, less trailing signs where PostgreSQL would
+    /// not let an operator end so. A run is measured once, however many operators it falls into.
     fn operator(&mut self) -> TokenKind {
-        let run = &self.text[self.at..];
-        let mut length = run.iter().position(|byte| !is_operator_byte(*byte)).unwrap_or(run.len());
-        if let Some(comment) =
-            (1..length).find(|at| matches!(run[*at..], [b'-', b'-', ..] | [b'/', b'*', ..]))
-        {
-            length = comment;
+        if self.at >= self.run.end {
+            self.run = OperatorRun::measure(self.text, self.at);
         }
-        let keeps_sign = run[..length].iter().any(|byte| b"~!@#%^&|`?".contains(byte));
-        while length > 1 && !keeps_sign && matches!(run[length - 1], b'+' | b'-') {
-            length -= 1;
-        }
-        self.at += length;
+        let keeps_signs = self.run.last_special.is_some_and(|special| special >= self.at);
+        let end = if keeps_signs { self.run.end } else { self.run.signs_from };
+        self.at = end.max(self.at + 1);
         TokenKind::Op
+    }
+}
+
+/// A run of operator bytes in the text.
+#[derive(Default)]
+struct OperatorRun {
+    end: usize,
+    /// Where the `+` and `-` begin that the run ends with.
+    signs_from: usize,
+    /// The last byte which lets an operator end with a sign.
+    last_special: Option<usize>,
+}
+
+impl OperatorRun {
+    fn measure(text: &[u8], start: usize) -> Self {
+        let mut run = OperatorRun { end: start, signs_from: start, last_special: None };
+        while let Some(&byte) = text.get(run.end) {
+            let comment = matches!(text[run.end..], [b'-', b'-', ..] | [b'/', b'*', ..]);
+            if !is_operator_byte(byte) || (comment && run.end > start) {
+                break;
+            }
+            if b"~!@#%^&|`?".contains(&byte) {
+                run.last_special = Some(run.end);
+            }
+            run.end += 1;
+            if !matches!(byte, b'+' | b'-') {
+                run.signs_from = run.end;
+            }
+        }
+        run
     }
 }
 
@@ -419,3 +449,6 @@ fn cut_to_identifier(mut name: String) -> String {
     name.truncate(end);
     name
 }
+
+#[cfg(test)]
+mod tests;

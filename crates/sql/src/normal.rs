@@ -59,7 +59,7 @@ struct Rows {
     depth: u32,
     /// Where the row before the current one lies in the output.
     before: Option<(usize, usize)>,
-    /// Where the current row began, its comma excluded.
+    /// Where the current row's parenthesis lies in the output.
     start: usize,
 }
 
@@ -174,7 +174,6 @@ impl<'a> Writer<'a> {
     }
 
     fn open(&mut self) {
-        let start = self.out.len();
         let (after_values, after_in) = (self.previous_is(b"values"), self.previous_is(b"in"));
         let next_row = self.previous == Some(TokenKind::Comma)
             && self.rows.is_some_and(|rows| rows.depth == self.depth && rows.before.is_some());
@@ -187,7 +186,7 @@ impl<'a> Writer<'a> {
         if after_values {
             self.rows = Some(Rows { depth: self.depth, before: None, start: row });
         } else if let (true, Some(rows)) = (next_row, &mut self.rows) {
-            rows.start = start;
+            rows.start = row;
         }
         self.depth += 1;
         self.list = if after_in { List::Opened } else { List::No };
@@ -202,9 +201,7 @@ impl<'a> Writer<'a> {
         if rows.depth != self.depth {
             return;
         }
-        // Only the first row has no comma before it; rows are compared from their parentheses on.
-        let start = rows.start + usize::from(rows.before.is_some());
-        let end = self.out.len();
+        let (start, end) = (rows.start, self.out.len());
         match rows.before {
             Some((from, to)) if self.out[start..end] == self.out[from..to] => self.out.truncate(to),
             _ => rows.before = Some((start, end)),

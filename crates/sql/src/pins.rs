@@ -13,6 +13,8 @@ use crate::names;
 enum Verb {
     Declare,
     Do,
+    /// INSERT or MERGE, whose INTO makes nothing.
+    Insert,
     Prepare,
     Set,
     Other,
@@ -107,8 +109,11 @@ impl<'t> PinWatch<'t> {
         }
         match word {
             b"temp" | b"temporary" => {
-                let placed = matches!(self.previous, b"create" | b"replace" | b"local" | b"global" | b"into");
-                self.temporary |= placed;
+                self.temporary |= match self.previous {
+                    b"create" | b"replace" | b"local" | b"global" => true,
+                    b"into" => self.verb != Verb::Insert,
+                    _ => false,
+                };
             }
             // PREPARE TRANSACTION has no further word.
             _ if self.verb == Verb::Prepare && self.seen > 1 && (self.seen > 2 || word != b"transaction") => {
@@ -131,6 +136,7 @@ impl<'t> PinWatch<'t> {
         self.verb = match word {
             b"declare" => Verb::Declare,
             b"do" => Verb::Do,
+            b"insert" | b"merge" => Verb::Insert,
             b"prepare" => Verb::Prepare,
             b"set" => Verb::Set,
             _ => Verb::Other,
@@ -164,7 +170,7 @@ impl<'t> PinWatch<'t> {
             Verb::Set if memchr::memmem::find(string, b"pg_temp").is_some() => {
                 self.find(PinCause::TemporaryTable)
             }
-            Verb::Set | Verb::Declare | Verb::Prepare | Verb::Other => {}
+            Verb::Set | Verb::Declare | Verb::Insert | Verb::Prepare | Verb::Other => {}
         }
     }
 

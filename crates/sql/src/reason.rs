@@ -59,7 +59,7 @@ reasons! {
     KindSet "kind.set" "It changes the session's settings or state." "SET work_mem = '1MB'";
     KindTransaction "kind.transaction" "It ends or divides a transaction block." "COMMIT";
     KindUnknown "kind.unknown" "The first word starts no statement that is known." "FROBNICATE t";
-    LexingNonstandard "lexing.nonstandard" "Backslashes and quotes meet while standard_conforming_strings is off." "SELECT 'a\\' || 'b'";
+    LexingNonstandard "lexing.nonstandard" "Backslashes and quotes meet while standard_conforming_strings is off." "SELECT 'a\\b'";
     LockForKeyShare "lock.for_key_share" "Row locks need the primary." "SELECT * FROM t FOR KEY SHARE";
     LockForNoKeyUpdate "lock.for_no_key_update" "Row locks need the primary." "SELECT * FROM t FOR NO KEY UPDATE";
     LockForShare "lock.for_share" "Row locks need the primary." "SELECT * FROM t FOR SHARE";
@@ -68,7 +68,7 @@ reasons! {
     NameEscaped "name.escaped" "An identifier with Unicode escapes may name anything." "SELECT U&\"\\0061\" FROM t";
     OperatorUnknown "operator.unknown" "An operator that PostgreSQL does not bring along may call any function." "SELECT a <%> b FROM t";
     ParseDisagree "parse.disagree" "The two analyses do not agree that it is a read." "SELECT a FROM t PIVOT (count(a) FOR b IN ('x'))";
-    ParseUnknown "parse.unknown" "It was not understood well enough to prove a read." "SELECT (insert) FROM t TABLESAMPLE";
+    ParseUnknown "parse.unknown" "It was not understood well enough to prove a read." "SELECT (1";
     RelationNode "relation.node" "A relation whose rows describe the node or the server, not the database." "SELECT * FROM pg_stat_activity";
     RelationTemporary "relation.temporary" "A relation in the session's temporary schema." "SELECT * FROM pg_temp.t";
     SelectInto "select.into" "SELECT INTO creates a table." "SELECT * INTO u FROM t";

@@ -33,12 +33,12 @@ pub(crate) fn walk(text: &[u8], tokens: &[Token], range: Range<usize>) -> Walked
     let tokens = &tokens[range];
     let mut walk =
         Walk { text, tokens, at: 0, stack: vec![Level::new(Opener::Query)], closed: None, strict: true };
-    for at in 0..tokens.len() {
+    for (at, token) in tokens.iter().enumerate() {
         walk.at = at;
         if let Some(reason) = walk.step() {
             return Walked::Objection(reason);
         }
-        if tokens[at].kind != TokenKind::Close {
+        if token.kind != TokenKind::Close {
             walk.closed = None;
         }
     }
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
         if self.in_type_position() {
             return self.type_name(word);
         }
-        names::relation_objection(word).or_else(|| self.call(word))
+        self.call(word).or_else(|| names::relation_objection(word))
     }
 
     /// After AS: an alias, the body of a WITH, or a window.
@@ -136,7 +136,7 @@ impl<'a> Walk<'a> {
         if self.follows_as() {
             return names::relation_objection(name);
         }
-        names::relation_objection(name).or_else(|| self.call(name))
+        self.call(name).or_else(|| names::relation_objection(name))
     }
 
     /// Words that no read has in this place.

@@ -1,1 +1,67 @@
+//! What the cache keeps, and for how long.
 
+use super::*;
+use crate::{Kind, Reason, Target};
+
+fn verdict(kind: Kind) -> Verdict {
+    Verdict { target: Target::Primary, kind, reason: Reason::Read, binds: None }
+}
+
+/// Asks for a text, and offers it if it is missing; whether it was there.
+fn ask(cache: &mut Cache, text: &str) -> bool {
+    let key = cache.key(text.as_bytes());
+    if cache.find(key, text.as_bytes()).is_some() {
+        return true;
+    }
+    cache.remember(key, text.as_bytes(), verdict(Kind::Query));
+    false
+}
+
+#[test]
+fn a_text_is_kept_from_its_second_coming_on() {
+    let mut cache = Cache::new(10, 1);
+    assert_eq!([ask(&mut cache, "a"), ask(&mut cache, "a"), ask(&mut cache, "a")], [false, false, true]);
+}
+
+#[test]
+fn texts_that_never_repeat_evict_nothing() {
+    let mut cache = Cache::new(16, 1);
+    for text in ["a", "a", "b", "b"] {
+        ask(&mut cache, text);
+    }
+    for number in 0..10_000 {
+        ask(&mut cache, &format!("SELECT {number}"));
+    }
+    assert!(ask(&mut cache, "a") && ask(&mut cache, "b"));
+}
+
+#[test]
+fn what_is_asked_for_outlives_what_is_not() {
+    let mut cache = Cache::new(4, 1);
+    for number in 0..200 {
+        for text in ["hot", &format!("cold {number}")] {
+            ask(&mut cache, text);
+            ask(&mut cache, text);
+        }
+    }
+    assert!(ask(&mut cache, "hot"));
+    assert_eq!(cache.entries.len(), 4);
+}
+
+#[test]
+fn texts_with_equal_hashes_are_told_apart() {
+    let mut cache = Cache::new(4, 1);
+    for (text, kind) in [(b"a", Kind::Load), (b"b", Kind::Lock)] {
+        cache.remember(7, text, verdict(kind));
+        cache.remember(7, text, verdict(kind));
+    }
+    assert_eq!(cache.find(7, b"a").map(|found| found.kind), Some(Kind::Load));
+    assert_eq!(cache.find(7, b"b").map(|found| found.kind), Some(Kind::Lock));
+    assert_eq!(cache.find(7, b"c"), None);
+}
+
+#[test]
+fn a_cache_of_no_entries_keeps_nothing() {
+    let mut cache = Cache::new(0, 1);
+    assert!((0..3).all(|_| !ask(&mut cache, "a")));
+}
