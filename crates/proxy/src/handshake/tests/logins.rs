@@ -21,13 +21,19 @@ async fn log_in(gate: &Gate, user: &str, password: &str) -> (Result<Dialed, Dial
 
 #[tokio::test]
 async fn each_method_lets_in_who_knows_the_password() {
-    for method in ["password", "md5", "scram-sha-256"] {
+    for (method, user) in [
+        ("password", "plain"),
+        ("password", "md5"),
+        ("md5", "plain"),
+        ("md5", "md5"),
+        ("scram-sha-256", "plain"),
+    ] {
         let (gate, _dir) = plain_gate(method);
-        let (dialed, proved) = log_in(&gate, "plain", "plain").await;
+        let (dialed, proved) = log_in(&gate, user, user).await;
         let dialed = dialed.unwrap();
         assert_eq!(dialed.parameters, [("server_version".to_owned(), "15.4".to_owned())], "{method}");
         assert_eq!(dialed.key.unwrap().process_id, 7);
-        assert_eq!(proved.unwrap().user, "plain");
+        assert_eq!(proved.unwrap().user, user);
     }
 }
 
