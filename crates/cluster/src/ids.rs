@@ -83,9 +83,12 @@ impl NodeSet {
     pub fn iter(self) -> impl Iterator<Item = NodeId> {
         let mut rest = self.0;
         std::iter::from_fn(move || {
-            let node = NodeId(u16::try_from(rest.trailing_zeros()).ok().filter(|_| rest != 0)?);
+            if rest == 0 {
+                return None;
+            }
+            let lowest = rest.trailing_zeros() as u16; // at most 63
             rest &= rest - 1;
-            Some(node)
+            Some(NodeId(lowest))
         })
     }
 }

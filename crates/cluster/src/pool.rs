@@ -310,9 +310,8 @@ impl Pool {
 
     /// The nodes among these that have an idle server.
     fn idle_among(&self, nodes: NodeSet) -> NodeSet {
-        let has_idle =
-            |node: &NodeId| self.slots.get(node.index()).is_some_and(|slots| !slots.idle.is_empty());
-        nodes.iter().filter(has_idle).collect()
+        let with_idle = self.slots.iter().enumerate().filter(|(_, slots)| !slots.idle.is_empty());
+        with_idle.map(|(index, _)| NodeId::new(index)).filter(|&node| nodes.contains(node)).collect()
     }
 
     fn take_idle(&mut self, node: NodeId, now: Instant) -> (ServerId, bool) {
