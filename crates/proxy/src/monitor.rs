@@ -25,7 +25,7 @@ pub(crate) async fn watch(cluster: Arc<Cluster>, node: NodeId) {
         let Some(address) = reach.address(node).cloned() else { return };
         let again = cluster.asked_again();
         let asked_at = Instant::now();
-        let asked = timeout(reach.settings.monitor_timeout, ask(&mut line, &reach, &address));
+        let asked = timeout(reach.settings.monitor_timeout, ask(&cluster, node, &mut line, &reach, &address));
         let outcome = asked.await.unwrap_or(Err(ProbeFailure::TimedOut));
         let outcome = match outcome {
             Ok(report) => ProbeOutcome::Answered(report),
@@ -53,12 +53,15 @@ struct Line {
 }
 
 async fn ask(
+    cluster: &Arc<Cluster>,
+    node: NodeId,
     line: &mut Option<Line>,
     reach: &Reach,
     address: &NodeAddress,
 ) -> Result<NodeReport, ProbeFailure> {
     if line.as_ref().is_none_or(|line| line.client.is_closed() || line.address != *address) {
-        *line = Some(Line { address: address.clone(), client: connect(reach, address).await? });
+        *line =
+            Some(Line { address: address.clone(), client: connect(cluster, node, reach, address).await? });
     }
     let client = &line.as_ref().expect("it was just made").client;
     let rows = client.simple_query(QUESTION).await.map_err(|error| probe_failure(&error))?;
@@ -69,7 +72,12 @@ async fn ask(
     row.and_then(report).ok_or(ProbeFailure::Other)
 }
 
-async fn connect(reach: &Reach, address: &NodeAddress) -> Result<Client, ProbeFailure> {
+async fn connect(
+    cluster: &Arc<Cluster>,
+    node: NodeId,
+    reach: &Reach,
+    address: &NodeAddress,
+) -> Result<Client, ProbeFailure> {
     let stream = open_any(address, &reach.tls)
         .await
         .map_err(|error| failure(&error).unwrap_or(ProbeFailure::Other))?;
@@ -84,9 +92,13 @@ async fn connect(reach: &Reach, address: &NodeAddress) -> Result<Client, ProbeFa
     }
     let (client, connection) =
         login.connect_raw(stream, NoTls).await.map_err(|error| probe_failure(&error))?;
-    // Ends when the client is dropped; what goes wrong there, the questions tell.
+    let cluster = Arc::clone(cluster);
+    // Ends when the client is dropped. What breaks it is known at once, not with the next question: a standby that restarted
+    // may have replayed less than it last said.
     tokio::spawn(async move {
-        let _outcome = connection.await;
+        if connection.await.is_err() {
+            cluster.on_connection_lost(node);
+        }
     });
     Ok(client)
 }

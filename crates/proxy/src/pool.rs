@@ -283,43 +283,55 @@ impl ServerPool {
         let now = Instant::now();
         let result = act(&mut inner, &view, now);
         let mut closed = Vec::new();
-        while let Some(effect) = inner.next_effect() {
-            match effect {
-                PoolEffect::Close { server, why } => {
-                    inner.known.remove(&server);
-                    closed.extend(inner.idle.remove(&server));
-                    tracing::debug!(
-                        database = self.database,
-                        user = self.user,
-                        ?why,
-                        "a server connection is closed"
-                    );
-                }
-                PoolEffect::Dial { node } => {
-                    tokio::spawn(Arc::clone(self).dial(node));
-                }
-                PoolEffect::Grant { waiter, server, node, check } => {
-                    let granted = inner.take(server, node, check, &view);
-                    let sender = inner.waiting.remove(&waiter).expect("a waiter is granted once");
-                    if let Err(Ok(granted)) = sender.send(Ok(granted)) {
-                        inner.idle.insert(server, granted.server);
-                        let Inner { pool, effects, .. } = &mut *inner;
-                        pool.give_back(server, &view, now, effects);
-                    } else {
-                        Tally::add(&self.tally.assignments, 1);
-                    }
-                }
-                PoolEffect::Refuse { waiter, refusal } => {
-                    let denied = inner.denied(refusal);
-                    if let Some(sender) = inner.waiting.remove(&waiter) {
-                        let _gone = sender.send(Err(denied));
-                    }
-                }
+        while !inner.effects.is_empty() {
+            for effect in std::mem::take(&mut inner.effects) {
+                self.carry_out(effect, &mut inner, &view, now, &mut closed);
             }
         }
         drop(inner);
         closed.into_iter().for_each(|server: Box<Server>| server.close());
         result
+    }
+
+    fn carry_out(
+        self: &Arc<Self>,
+        effect: PoolEffect,
+        inner: &mut Inner,
+        view: &pgweir_cluster::View,
+        now: Instant,
+        closed: &mut Vec<Box<Server>>,
+    ) {
+        match effect {
+            PoolEffect::Close { server, why } => {
+                inner.known.remove(&server);
+                closed.extend(inner.idle.remove(&server));
+                tracing::debug!(
+                    database = self.database,
+                    user = self.user,
+                    ?why,
+                    "a server connection is closed"
+                );
+            }
+            PoolEffect::Dial { node } => {
+                tokio::spawn(Arc::clone(self).dial(node));
+            }
+            PoolEffect::Grant { waiter, server, node, check } => {
+                let granted = inner.take(server, node, check, view);
+                let sender = inner.waiting.remove(&waiter).expect("a waiter is granted once");
+                if let Err(Ok(granted)) = sender.send(Ok(granted)) {
+                    inner.idle.insert(server, granted.server);
+                    inner.pool.give_back(server, view, now, &mut inner.effects);
+                } else {
+                    Tally::add(&self.tally.assignments, 1);
+                }
+            }
+            PoolEffect::Refuse { waiter, refusal } => {
+                let denied = inner.denied(refusal);
+                if let Some(sender) = inner.waiting.remove(&waiter) {
+                    let _gone = sender.send(Err(denied));
+                }
+            }
+        }
     }
 
     /// Opens a connection to the node and puts it into the pool.
@@ -386,10 +398,6 @@ impl ServerPool {
 }
 
 impl Inner {
-    fn next_effect(&mut self) -> Option<PoolEffect> {
-        if self.effects.is_empty() { None } else { Some(self.effects.remove(0)) }
-    }
-
     fn take(&mut self, server: ServerId, node: NodeId, check: bool, view: &pgweir_cluster::View) -> Granted {
         let server = self.idle.remove(&server).expect("a server that is given out is idle");
         let role = if view.primary == Some(node) { NodeRole::Primary } else { NodeRole::Standby };

@@ -6,92 +6,43 @@
 //! matters lives only in a future that may be dropped; buffers are borrowed from the thread while a step lasts.
 //! Absent: decisions. The session says what bytes mean, the pool says who gets a server.
 
-use std::cell::RefCell;
+mod ask;
+mod books;
+mod finish;
+mod lease;
+mod scratch;
+
 use std::future::poll_fn;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use pgweir_cluster::Demand;
-use pgweir_session::{
-    AfterReplies, AtTheEnd, Event, Liveness, Next, OnServerLost, PinReason, Pinned, Refusal, Session,
-    SessionError, Step,
-};
-use pgweir_sql::Classifier;
-use pgweir_wire::say::{self, Complaint, Severity};
+use pgweir_session::{AfterReplies, Next, OnServerLost, PinReason, Pinned, Session, SessionError};
 use pgweir_wire::{CancelKey, TransactionStatus};
 
 use crate::client::{ClientEntry, Clients, Entered, Farewell, IDLE_IN_TRANSACTION, IDLE_TOO_LONG};
 use crate::deadlines::{Deadline, Patience, State};
 use crate::metrics::Metrics;
-use crate::pool::{Denied, Granted, Leased, ServerPool, Waiting};
+use crate::pool::{ServerPool, Waiting};
 use crate::server::Server;
 use crate::stream::Stream;
-use crate::tally::{Fault, Tally};
+use crate::tally::Tally;
 use crate::wire::{Backlog, poll_receive};
 
-/// What every step borrows from its thread.
-pub(crate) struct Scratch {
-    read: Box<[u8]>,
-    to_client: Vec<u8>,
-    to_server: Vec<u8>,
-    events: Vec<Event>,
-    classifier: Classifier,
-}
+use lease::Wish;
+use scratch::{SCRATCH, empty};
 
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
-}
+pub(crate) use ask::{AskError, ask, fatal};
+pub(crate) use lease::refusal;
+pub(crate) use scratch::{Scratch, with_scratch};
 
-/// Bytes of one read: larger than most messages, so that a read usually drains the socket.
-const READ_BYTES: usize = 64 * 1024;
 /// Bytes that may wait for a slow reader.
 const HIGH_WATER: usize = 128 * 1024;
 /// Bytes of a client that are taken while it waits for a server or for replies.
 const AHEAD_MAX: usize = 64 * 1024;
 /// Steps of one client before others get their turn.
 const STEPS_MAX: usize = 32;
-/// What the outgoing buffers of a thread may keep.
-const SCRATCH_KEPT: usize = 1024 * 1024;
-/// How long a client has to take the last words, or a server to answer its reset.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-
-impl Scratch {
-    fn new() -> Self {
-        let mut seed = [0; 8];
-        crate::hashing::fill_random(&mut seed);
-        Self {
-            read: vec![0; READ_BYTES].into_boxed_slice(),
-            to_client: Vec::new(),
-            to_server: Vec::new(),
-            events: Vec::new(),
-            classifier: Classifier::new(pgweir_sql::Settings::default(), u64::from_ne_bytes(seed)),
-        }
-    }
-
-    /// Borrows what a session step needs.
-    pub(crate) fn step(&mut self, now: Instant) -> Step<'_> {
-        Step {
-            now,
-            classifier: &mut self.classifier,
-            to_client: &mut self.to_client,
-            to_server: &mut self.to_server,
-            events: &mut self.events,
-        }
-    }
-
-    /// The bytes that the last step wrote for the server.
-    pub(crate) fn take_to_server(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.to_server)
-    }
-}
-
-/// Takes a step outside the relay's own poll.
-pub(crate) fn with_scratch<T>(act: impl FnOnce(&mut Scratch) -> T) -> T {
-    SCRATCH.with_borrow_mut(act)
-}
 
 /// One client with its session.
 pub(crate) struct Relay {
@@ -205,6 +156,13 @@ impl Relay {
 
     /// One turn: does everything that can be done without waiting.
     fn poll(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Poll<End> {
+        if self.turns == 0 {
+            // Bytes that came with the login.
+            self.turns = 1;
+            if let Err(end) = self.go_on(context, scratch) {
+                return Poll::Ready(end);
+            }
+        }
         for _ in 0..STEPS_MAX {
             match self.turn(context, scratch) {
                 Ok(Moved::Yes) => {}
@@ -288,12 +246,6 @@ impl Relay {
                 }
                 Poll::Pending => {}
             }
-        } else if self.stalled == Stalled::No
-            && !self.to_and_from_client.input.is_empty()
-            && moved == Moved::No
-        {
-            // Bytes that came with the login.
-            self.go_on(context, scratch)?;
         }
         Ok(moved)
     }
@@ -383,89 +335,6 @@ impl Relay {
         let sent = self.send_both(context, scratch);
         end?;
         sent.map(|()| at)
-    }
-
-    /// Gets a server for the session, if one is free.
-    fn lease(
-        &mut self,
-        demand: &Demand,
-        now: Instant,
-        context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Wish {
-        loop {
-            match self.pool.lease(demand, now) {
-                Leased::Now(granted) => match self.take_up(granted, now, context, scratch) {
-                    Taken::Up => return Wish::Granted,
-                    Taken::Dead => {}
-                },
-                Leased::Later(waiting) => {
-                    self.entered.entry.begins_to_wait(waiting.waiter);
-                    self.waiting = Some(waiting);
-                    return Wish::Queued;
-                }
-                Leased::Never(denied) => return Wish::Denied(denied),
-            }
-        }
-    }
-
-    /// Joins the session with a server, unless the server died while nobody used it.
-    fn take_up(
-        &mut self,
-        granted: Granted,
-        now: Instant,
-        context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Taken {
-        let Granted { mut server, role, check } = granted;
-        if server.is_disturbed(context) {
-            server.entry.cluster.on_connection_lost(server.entry.node);
-            self.pool.discard(server);
-            return Taken::Dead;
-        }
-        let state = server.state.take().expect("an idle server has its state");
-        let liveness = if check { Liveness::Ask } else { Liveness::Known };
-        self.session.link(state, server.entry.node, role, liveness, &mut scratch.step(now));
-        server.entry.taken_by(self.entered.entry.id, SystemTime::now());
-        self.entered.entry.has(&server.entry);
-        self.server = Some(server);
-        Taken::Up
-    }
-
-    fn wait_is_over(
-        &mut self,
-        outcome: Result<Granted, Denied>,
-        context: &mut Context<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<(), End> {
-        let now = Instant::now();
-        if let Some(waiting) = self.waiting.take() {
-            let waited = now.saturating_duration_since(waiting.since);
-            Tally::add_time(&self.pool.tally.wait_us, waited);
-            self.metrics.waits.add(waited);
-        }
-        self.entered.entry.is_idle();
-        match outcome {
-            Ok(granted) => {
-                // Should the server be dead, going on asks for another.
-                let _taken = self.take_up(granted, now, context, scratch);
-            }
-            Err(denied) => {
-                let mut input = std::mem::take(&mut self.to_and_from_client.input);
-                let taken = self.refuse(&input, &denied, scratch)?;
-                input.drain(..taken);
-                self.to_and_from_client.input = input;
-            }
-        }
-        self.go_on(context, scratch)?;
-        self.send_both(context, scratch)
-    }
-
-    /// Tells the client that its request got no server.
-    fn refuse(&mut self, input: &[u8], denied: &Denied, scratch: &mut Scratch) -> Result<usize, End> {
-        self.metrics.faults.add(fault(denied));
-        let refusal = refusal(denied);
-        Ok(self.session.refuse(input, &refusal, &mut scratch.step(Instant::now())))
     }
 
     fn server_said(
@@ -575,7 +444,10 @@ impl Relay {
         let Some(server) = &self.server else { return Ok(()) };
         server.entry.cluster.on_connection_lost(server.entry.node);
         match self.session.on_server_lost() {
-            OnServerLost::Unnoticed => self.drop_server(),
+            OnServerLost::Unnoticed => {
+                self.drop_server();
+                self.go_on(context, scratch)?;
+            }
             OnServerLost::SendAgain(bytes) => {
                 self.send_again(bytes);
                 self.go_on(context, scratch)?;
@@ -609,272 +481,10 @@ impl Relay {
         }
         Ok(())
     }
-
-    /// Counts what the last step did.
-    fn told(&mut self, scratch: &mut Scratch) {
-        let tally = &self.pool.tally;
-        for event in scratch.events.drain(..) {
-            match event {
-                Event::Dispatched(verdict) => {
-                    Tally::add(&tally.queries, 1);
-                    if let Some(server) = &self.server {
-                        server.entry.cluster.count(server.entry.node, verdict);
-                    }
-                }
-                Event::Parsed { on_server } => {
-                    Tally::add(&tally.client_parses, 1);
-                    Tally::add(&tally.server_parses, u64::from(on_server));
-                    let statements = u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX);
-                    self.entered.entry.statements.store(statements, Relaxed);
-                }
-                Event::Bound => Tally::add(&tally.binds, 1),
-                Event::Pinned(reason) => {
-                    self.metrics.pins.pinned(reason);
-                    self.pinned = Some(reason);
-                    self.entered.entry.is_pinned(Some(reason));
-                    tracing::debug!(reason = reason.code(), "the session holds its server");
-                }
-                Event::Unpinned => {
-                    if let Some(reason) = self.pinned.take() {
-                        self.metrics.pins.unpinned(reason);
-                    }
-                    self.entered.entry.is_pinned(None);
-                }
-                Event::TransactionEnded => {
-                    Tally::add(&tally.transactions, 1);
-                    self.entered.entry.touched();
-                    if let Some(began) = self.clock.transaction.take() {
-                        Tally::add_time(&tally.transaction_us, began.elapsed());
-                    }
-                }
-                Event::ServerError(sqlstate) => {
-                    self.metrics.faults.add(Fault::ServerError);
-                    if let Some(server) = &self.server
-                        && &sqlstate.0 == b"25006"
-                    {
-                        // A primary that refuses to write may be one no longer.
-                        server.entry.cluster.look_again();
-                    }
-                }
-            }
-        }
-    }
-
-    /// The session is over: the client gets its last words, and the server is reset or closed.
-    async fn finish(mut self, end: End) {
-        match &end {
-            End::ClientGone => {}
-            End::Error(error) => {
-                self.metrics.faults.add(match error {
-                    SessionError::ServerLost => Fault::ServerLost,
-                    error => match error.blame() {
-                        pgweir_session::Blame::Client => Fault::ClientProtocol,
-                        pgweir_session::Blame::Server => Fault::ServerProtocol,
-                    },
-                });
-                tracing::debug!(%error, "a session ended");
-                let message = error.to_string();
-                let last = self.session.take_refused().map(fatal).unwrap_or_else(|| {
-                    let mut last = Vec::new();
-                    say::error(
-                        &mut last,
-                        &Complaint {
-                            severity: Severity::Fatal,
-                            sqlstate: error.sqlstate(),
-                            message: &message,
-                            hint: None,
-                        },
-                    );
-                    last
-                });
-                self.say_last(&last).await;
-            }
-            End::Late(farewell) => {
-                self.metrics.faults.add(Fault::Limit);
-                // Told when this is dropped, like every end from outside.
-                self.entered.entry.end(*farewell);
-            }
-            End::ServerEnded => self.say_last(&[]).await,
-        }
-        if matches!(end, End::ClientGone) {
-            self.let_server_go().await;
-        }
-        self.drop_server();
-    }
-
-    /// Writes the last words and closes, if the client takes them in time.
-    async fn say_last(&mut self, words: &[u8]) {
-        let said = poll_fn(|context| {
-            if !words.is_empty() && self.to_and_from_client.send(&mut self.client, context, words).is_err() {
-                return Poll::Ready(());
-            }
-            Poll::Ready(())
-        });
-        said.await;
-        let flushed = poll_fn(|context| self.to_and_from_client.poll_send(&mut self.client, context));
-        if let Ok(Ok(())) = tokio::time::timeout(LAST_WORDS, flushed).await {
-            let _closed: Result<io::Result<()>, _> =
-                tokio::time::timeout(LAST_WORDS, tokio::io::AsyncWriteExt::shutdown(&mut self.client)).await;
-        }
-    }
-
-    /// A client that left between two transactions leaves a server that others can use.
-    async fn let_server_go(&mut self) {
-        let at_the_end = with_scratch(|scratch| {
-            let verdict = self.session.at_the_end(&mut scratch.step(Instant::now()));
-            (verdict, scratch.take_to_server())
-        });
-        let proof = match at_the_end {
-            (AtTheEnd::GiveBack(proof), _) => Some(proof),
-            (AtTheEnd::ResetFirst, reset) => {
-                let asked = tokio::time::timeout(LAST_WORDS, self.reset(reset)).await;
-                asked.ok().flatten()
-            }
-            (AtTheEnd::Discard | AtTheEnd::NoServer, _) => None,
-        };
-        if let Some(proof) = proof
-            && self.to_and_from_server.unsent() == 0
-            && let Some(server) = self.server.take()
-        {
-            let state = self.session.unlink();
-            self.pool.give_back(server, state, &proof);
-        }
-    }
-
-    /// Sends the reset and waits for its answer.
-    async fn reset(&mut self, reset: Vec<u8>) -> Option<pgweir_session::AtRest> {
-        let server = self.server.as_mut()?;
-        let outcome = ask(&mut server.stream, &mut self.session, &reset).await;
-        match outcome {
-            Ok(AfterReplies::Release(proof)) => {
-                self.session.was_reset();
-                Some(proof)
-            }
-            Ok(_) | Err(_) => None,
-        }
-    }
 }
 
-/// Writes a question of our own and gives the session the replies until something follows from them.
-pub(crate) async fn ask(
-    stream: &mut Stream,
-    session: &mut Session,
-    question: &[u8],
-) -> Result<AfterReplies, AskError> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    stream.write_all(question).await.map_err(|_| AskError::Gone)?;
-    stream.flush().await.map_err(|_| AskError::Gone)?;
-    let mut input = Vec::new();
-    loop {
-        if stream.read_buf(&mut input).await.map_err(|_| AskError::Gone)? == 0 {
-            return Err(AskError::Gone);
-        }
-        let took = with_scratch(|scratch| {
-            let took = session.on_server(&input, &mut scratch.step(Instant::now()));
-            empty(&mut scratch.to_client);
-            empty(&mut scratch.to_server);
-            scratch.events.clear();
-            took
-        });
-        let took = took.map_err(AskError::Session)?;
-        input.drain(..took.bytes);
-        if !matches!(took.then, AfterReplies::Input) {
-            return Ok(took.then);
-        }
-    }
-}
-
-/// Why a question of our own has no answer.
-#[derive(Debug)]
-pub(crate) enum AskError {
-    Gone,
-    Session(SessionError),
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        if let Some(reason) = self.pinned.take() {
-            self.metrics.pins.unpinned(reason);
-        }
-        if let Some(farewell) = self.entered.entry.farewell() {
-            let mut last = Vec::new();
-            let complaint = Complaint {
-                severity: Severity::Fatal,
-                sqlstate: farewell.sqlstate,
-                message: farewell.message,
-                hint: None,
-            };
-            say::error(&mut last, &complaint);
-            let mut context = Context::from_waker(std::task::Waker::noop());
-            let _told = self.to_and_from_client.send(&mut self.client, &mut context, &last);
-        }
-        // Whatever ended the task: a server in doubt is never used again.
-        self.drop_server();
-    }
-}
-
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Moved {
     No,
     Yes,
-}
-
-impl PartialEq for Moved {
-    fn eq(&self, other: &Self) -> bool {
-        matches!((self, other), (Self::No, Self::No) | (Self::Yes, Self::Yes))
-    }
-}
-
-enum Wish {
-    Granted,
-    Queued,
-    Denied(Denied),
-}
-
-enum Taken {
-    Up,
-    Dead,
-}
-
-/// Empties a buffer, and gives its memory back when it grew large.
-fn empty(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    if buffer.capacity() > SCRATCH_KEPT {
-        *buffer = Vec::new();
-    }
-}
-
-/// An error of a server as the end of a client's session.
-pub(crate) fn fatal(body: Vec<u8>) -> Vec<u8> {
-    let fields = pgweir_wire::ErrorFields::new(&body);
-    let message = fields.message();
-    let sqlstate = fields.sqlstate();
-    let mut frame = Vec::new();
-    let complaint =
-        Complaint { severity: Severity::Fatal, sqlstate: sqlstate.as_str(), message: &message, hint: None };
-    say::error(&mut frame, &complaint);
-    frame
-}
-
-fn fault(denied: &Denied) -> Fault {
-    use pgweir_cluster::Refusal as Why;
-    match denied {
-        Denied::Cancelled => Fault::ServerError,
-        Denied::Refused(Why::QueueFull | Why::WaitedTooLong) => Fault::Waited,
-        Denied::Refused(Why::NoNode | Why::NoPrimary | Why::NoStandby) => Fault::NoNode,
-        Denied::Refused(Why::ServersRefuse) | Denied::Server(_) => Fault::ServerRefused,
-    }
-}
-
-/// What the client is told when it gets no server.
-pub(crate) fn refusal(denied: &Denied) -> Refusal {
-    match denied {
-        Denied::Cancelled => {
-            Refusal { sqlstate: "57014", message: "canceling statement due to user request".to_owned() }
-        }
-        Denied::Refused(refusal) => Refusal { sqlstate: refusal.sqlstate(), message: refusal.to_string() },
-        Denied::Server(body) => {
-            let fields = pgweir_wire::ErrorFields::new(body);
-            Refusal { sqlstate: "08004", message: format!("the server refuses: {}", fields.message()) }
-        }
-    }
 }

@@ -1,0 +1,60 @@
+//! What a session's steps are counted as.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use pgweir_session::Event;
+
+use super::{Relay, Scratch};
+use crate::tally::{Fault, Tally};
+
+impl Relay {
+    /// Counts what the last step did.
+    pub(super) fn told(&mut self, scratch: &mut Scratch) {
+        let tally = &self.pool.tally;
+        for event in scratch.events.drain(..) {
+            match event {
+                Event::Dispatched(verdict) => {
+                    Tally::add(&tally.queries, 1);
+                    if let Some(server) = &self.server {
+                        server.entry.cluster.count(server.entry.node, verdict);
+                    }
+                }
+                Event::Parsed { on_server } => {
+                    Tally::add(&tally.client_parses, 1);
+                    Tally::add(&tally.server_parses, u64::from(on_server));
+                    let statements = u32::try_from(self.session.prepared_statements()).unwrap_or(u32::MAX);
+                    self.entered.entry.statements.store(statements, Relaxed);
+                }
+                Event::Bound => Tally::add(&tally.binds, 1),
+                Event::Pinned(reason) => {
+                    self.metrics.pins.pinned(reason);
+                    self.pinned = Some(reason);
+                    self.entered.entry.is_pinned(Some(reason));
+                    tracing::debug!(reason = reason.code(), "the session holds its server");
+                }
+                Event::Unpinned => {
+                    if let Some(reason) = self.pinned.take() {
+                        self.metrics.pins.unpinned(reason);
+                    }
+                    self.entered.entry.is_pinned(None);
+                }
+                Event::TransactionEnded => {
+                    Tally::add(&tally.transactions, 1);
+                    self.entered.entry.touched();
+                    if let Some(began) = self.clock.transaction.take() {
+                        Tally::add_time(&tally.transaction_us, began.elapsed());
+                    }
+                }
+                Event::ServerError(sqlstate) => {
+                    self.metrics.faults.add(Fault::ServerError);
+                    if let Some(server) = &self.server
+                        && &sqlstate.0 == b"25006"
+                    {
+                        // A primary that refuses to write may be one no longer.
+                        server.entry.cluster.look_again();
+                    }
+                }
+            }
+        }
+    }
+}
