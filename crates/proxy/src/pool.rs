@@ -219,6 +219,7 @@ impl ServerPool {
     }
 
     /// A server is of no more use.
+    #[expect(clippy::boxed_local, reason = "servers are handed around in their box")]
     pub(crate) fn discard(self: &Arc<Self>, server: Box<Server>) {
         let id = server.entry.id;
         server.close();
@@ -289,7 +290,7 @@ impl ServerPool {
             }
         }
         drop(inner);
-        closed.into_iter().for_each(|server: Box<Server>| server.close());
+        closed.into_iter().for_each(Server::close);
         result
     }
 
@@ -299,12 +300,12 @@ impl ServerPool {
         inner: &mut Inner,
         view: &pgweir_cluster::View,
         now: Instant,
-        closed: &mut Vec<Box<Server>>,
+        closed: &mut Vec<Server>,
     ) {
         match effect {
             PoolEffect::Close { server, why } => {
                 inner.known.remove(&server);
-                closed.extend(inner.idle.remove(&server));
+                closed.extend(inner.idle.remove(&server).map(|server| *server));
                 tracing::debug!(
                     database = self.database,
                     user = self.user,
