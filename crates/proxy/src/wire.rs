@@ -66,6 +66,11 @@ impl Backlog {
                 }
             }
         }
+        if self.written >= COMPACT_AT {
+            // A reader that is always a little behind must not make the buffer grow.
+            self.output.drain(..self.written);
+            self.written = 0;
+        }
         self.output.extend_from_slice(rest);
         Ok(())
     }
@@ -94,6 +99,9 @@ impl Backlog {
         Poll::Ready(Ok(()))
     }
 }
+
+/// Written bytes that may stand in front of those that wait.
+const COMPACT_AT: usize = 64 * 1024;
 
 /// Reads once into `scratch`, which is larger than what usually comes, so that the socket is known to be drained
 /// without asking it again.

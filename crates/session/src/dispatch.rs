@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use pgweir_sql::{Kind, Target, Verdict};
+use pgweir_sql::{Kind, Reason, Target, Verdict};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
@@ -196,8 +196,10 @@ impl Session {
         header: Header,
         step: &mut Step<'_>,
     ) -> Result<Advance, SessionError> {
-        if header.total() > self.limits.query_bytes_max {
-            return self.oversized(tag, header, step);
+        let named = tag == FrontendTag::Parse && rest.get(HEADER_BYTES).is_some_and(|first| *first != 0);
+        let factor = if named { NAMED_TEXT_FACTOR } else { 1 };
+        if header.total() > self.limits.query_bytes_max * factor {
+            return self.oversized(tag, rest, header, step);
         }
         let Some(frame) = rest.get(..header.total()) else { return Ok(Advance::Until(Next::Input)) };
         let body = &frame[HEADER_BYTES..];
@@ -239,6 +241,7 @@ impl Session {
     fn oversized(
         &mut self,
         tag: FrontendTag,
+        rest: &[u8],
         header: Header,
         step: &mut Step<'_>,
     ) -> Result<Advance, SessionError> {
@@ -251,8 +254,19 @@ impl Session {
                 self.ledger.promise(Owed::SimpleQuery(Audience::Client, None));
                 Ok(self.forward_all(header))
             }
+            FrontendTag::Parse if rest.get(HEADER_BYTES) == Some(&0) => {
+                // Nobody can parse it again elsewhere: the session stays with its server.
+                self.pin(PinReason::OversizedText, step);
+                self.keep_unnamed(b"", TOO_LONG, None);
+                self.ledger.promise(Owed::Parse(Audience::Client, None, None));
+                if self.open_segment == OpenSegment::No {
+                    self.open_segment = OpenSegment::Prepared;
+                }
+                Ok(self.forward_all(header))
+            }
+            FrontendTag::Parse if rest.len() <= HEADER_BYTES => Ok(Advance::Until(Next::Input)),
             FrontendTag::Parse => {
-                let limit = self.limits.query_bytes_max;
+                let limit = self.limits.query_bytes_max * NAMED_TEXT_FACTOR;
                 self.provoke("54000", format!("prepared statement is longer than {limit} bytes"), step);
                 self.passing = Passing::Swallow(header.total());
                 Ok(Advance::By(0))
@@ -573,6 +587,13 @@ impl Session {
         }
     }
 }
+
+/// The verdict on a text that nobody looked into.
+const TOO_LONG: Verdict =
+    Verdict { target: Target::Primary, kind: Kind::Other, reason: Reason::TextTooLong, binds: None };
+
+/// A named statement must be held to be parsed on other servers: it may be so many times longer than other texts.
+const NAMED_TEXT_FACTOR: usize = 16;
 
 /// Bind's header, portal and statement name; `rest` bytes of the client's body follow.
 fn write_bind_head(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: usize) {
