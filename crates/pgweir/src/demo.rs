@@ -83,7 +83,7 @@ fn invite(cluster: &Cluster, front: &Front) {
         format!("{} 'host=127.0.0.1 port={} user=postgres dbname={database}'", psql.display(), front.port())
     };
     say(format_args!("\nTry it:       {}", connect("postgres")));
-    say(format_args!("              SELECT current_setting('port');   -- ask a few times"));
+    say(format_args!("              SELECT current_setting('sandbox.port');   -- ask a few times"));
     say(format_args!("Console:      {} -c 'SHOW NODES'", connect("pgweir")));
     say(format_args!("Metrics:      http://{}/metrics", front.http()));
     say(format_args!("Settings:     {}", front.settings_file().display()));

@@ -21,7 +21,7 @@ pub(super) fn run(cluster: &Cluster, front: &Front) -> Result<bool, DemoError> {
     let mut reads = BTreeMap::new();
     let mut complete = true;
     for _ in 0..READS {
-        let reply = reader.query("SELECT current_setting('port'), count(*) FROM demo")?;
+        let reply = reader.query("SELECT current_setting('sandbox.port'), count(*) FROM demo")?;
         complete &= reply.rows.first().and_then(|row| row[1].as_deref()) == Some(&WRITES.to_string());
         *reads.entry(port_of(reply.value())).or_insert(0) += 1;
     }

@@ -73,7 +73,7 @@ impl Traffic {
     }
 
     fn read(&self, client: &mut Client) -> Result<(), SandboxError> {
-        let reply = client.query("SELECT current_setting('port'), max(number) FROM demo")?;
+        let reply = client.query("SELECT current_setting('sandbox.port'), max(number) FROM demo")?;
         let port = port_of(reply.value());
         let mut tally = self.lock();
         *tally.reads.entry(port).or_insert(0) += 1;

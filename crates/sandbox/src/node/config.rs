@@ -44,6 +44,8 @@ pub(super) fn initial(shared: &Shared<'_>, home: &Path, port: u16) -> BTreeMap<S
         FIXED_CONFIG.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
     let mut set = |name: &str, value: String| config.insert(name.to_owned(), value);
     set("port", port.to_string());
+    // How a reader learns which node it reads: a proxy may take a question about `port` itself to the primary.
+    set("sandbox.port", port.to_string());
     set("unix_socket_directories", shared.cluster.display().to_string());
     set("hba_file", home.join(HBA_FILE).display().to_string());
     set("cluster_name", home.file_name().map(|name| name.display().to_string()).unwrap_or_default());
