@@ -97,6 +97,7 @@ impl AfterStatement {
             | Kind::Rollback
             | Kind::RollbackAndChain
             | Kind::PrepareTransaction
+            | Kind::Ddl
             | Kind::Discard(_) => Some(plain),
             _ => None,
         }

@@ -330,6 +330,7 @@ impl Session {
                 self.statements.clear();
                 linked(&mut self.link).server.statements.clear();
             }
+            (Kind::Ddl, _) => self.namer.schema_changed(),
             _ => {}
         }
     }
@@ -341,6 +342,9 @@ impl Session {
         if let Some(Owed::SimpleQuery(Audience::Proxy, _)) = head {
             self.refused = Some(body.to_vec());
             return Err(SessionError::SettingsRefused);
+        }
+        if is_stale_statement(fields) {
+            self.namer.schema_changed();
         }
         let link = linked(&mut self.link);
         if link.role == NodeRole::Standby && self.attempt.is_hidden() && node_is_at_fault(fields.sqlstate()) {
@@ -470,6 +474,12 @@ const fn is_decisive(tag: BackendTag) -> bool {
             | BackendTag::ParseComplete
             | BackendTag::RowDescription
     )
+}
+
+/// Whether the error says that a prepared statement would now return other columns, since a schema changed: clients
+/// that know of this prepare it again.
+fn is_stale_statement(fields: ErrorFields<'_>) -> bool {
+    &fields.sqlstate().0 == b"0A000" && fields.routine() == Some(b"RevalidateCachedQuery")
 }
 
 /// Whether the error says that this standby cannot answer now, and another node may.

@@ -5,22 +5,26 @@
 //! it; the unnamed statement keeps its place and is parsed again where another client's took it.
 //!
 //! Invariants: two statements have one name only if text and parameter types are the same bytes (128 bits of keyed
-//! hash, the key unknown to clients); what a failed Parse defined is undone.
+//! hash, the key unknown to clients) and no schema changed between their Parses, as far as we know: a server that parsed
+//! the text before such a change would refuse to run it; what a failed Parse defined is undone.
 //! Absent: SQL's PREPARE, which pins the session instead.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pgweir_sql::Verdict;
 
 use crate::effect::AfterStatement;
 
 /// Names statements; one for the process.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct StatementNamer {
     keys: [RandomState; 2],
+    /// Grows when a schema changes.
+    generation: AtomicU64,
 }
 
 /// The name of a statement on every server.
@@ -28,10 +32,17 @@ pub struct StatementNamer {
 pub(crate) struct StatementId(u128);
 
 impl StatementNamer {
+    /// Tables or types may have changed: what is parsed from now on gets new names.
+    pub(crate) fn schema_changed(&self) {
+        self.generation.fetch_add(1, Relaxed);
+    }
+
     /// The name of the statement with this text and these parameter types.
     fn name(&self, text: &[u8], types: &[u8]) -> StatementId {
+        let generation = self.generation.load(Relaxed);
         let half = |key: &RandomState| {
             let mut hasher = key.build_hasher();
+            hasher.write_u64(generation);
             hasher.write_usize(text.len());
             hasher.write(text);
             hasher.write(types);
@@ -192,6 +203,8 @@ mod tests {
         assert_ne!(name, namer.name(b"select $1", b"\0\x01\0\0\0\x17"));
         assert_ne!(name, namer.name(b"select $1\0", b"\0"));
         assert_eq!(name.server_name().len(), 39);
+        namer.schema_changed();
+        assert_ne!(name, namer.name(b"select $1", b"\0\0"), "a server would refuse what it parsed before");
     }
 
     #[test]
