@@ -299,6 +299,12 @@ impl Proxy {
         self.pools.lock().values().cloned().collect()
     }
 
+    /// Drops pools that never gave a server to anybody: names of roles and databases that servers refuse cost nothing.
+    fn forget_unused_pools(&self) {
+        let in_use = |pool: &Arc<ServerPool>| Arc::strong_count(pool) > 1 || pool.was_used() || pool.connections() > 0;
+        self.pools.lock().retain(|_, pool| in_use(pool));
+    }
+
     pub(crate) fn all_clusters(&self) -> Vec<Arc<Cluster>> {
         let mut clusters: Vec<_> = self.clusters.load().values().cloned().collect();
         clusters.sort_by(|a, b| a.name.cmp(&b.name));
@@ -416,6 +422,7 @@ async fn upkeep(proxy: Arc<Proxy>) {
             }
         }
         proxy.all_pools().iter().for_each(ServerPool::tick);
+        proxy.forget_unused_pools();
         proxy.periods.lock().pulse(&proxy);
     }
 }

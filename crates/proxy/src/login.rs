@@ -165,10 +165,11 @@ async fn welcome(
                 return Ok((reported, server));
             }
             Ok(Err(NoSession::NoAnswer)) | Err(_) => {
+                // Nothing of the client's was sent: what was asked is forgotten with the server.
+                let _nothing_to_send_again = session.on_server_lost();
                 if session.is_linked() {
                     drop(session.unlink());
                 }
-                let _nothing_was_sent = session.on_server_lost();
             }
             Ok(Err(no)) => return Err(no),
         }

@@ -244,6 +244,11 @@ impl ServerPool {
         }
     }
 
+    /// Whether it ever gave a server to anybody.
+    pub(crate) fn was_used(&self) -> bool {
+        self.tally.assignments.load(Relaxed) > 0
+    }
+
     pub(crate) fn counts(&self) -> PoolCounts {
         self.inner.lock().pool.counts()
     }
