@@ -7,6 +7,7 @@
 mod messages;
 mod pgweir;
 mod setup;
+mod traffic;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -16,6 +17,7 @@ use pgweir_sandbox::{Client, Cluster, Node, SandboxError};
 pub(crate) use messages::{bind, cancel_request, execute, message, parse, query, startup, sync};
 pub(crate) use pgweir::Pgweir;
 pub(crate) use setup::{NodeEntry, Setup};
+pub(crate) use traffic::{Clients, Seen, with_traffic};
 
 /// A running cluster and the pgweir before it.
 pub(crate) struct Site {
