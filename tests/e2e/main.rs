@@ -5,5 +5,8 @@
 //! time; pgweir must not have panicked in any of them.
 //! Absent: retries. What fails now and then is broken.
 
+mod clients;
+mod failures;
 mod harness;
+mod programs;
 mod routing;
