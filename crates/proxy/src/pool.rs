@@ -231,7 +231,15 @@ impl ServerPool {
 
     /// Time passed, or the cluster changed.
     pub(crate) fn tick(self: &Arc<Self>) {
-        self.with(|inner, view, now| inner.pool.tick(view, now, &mut inner.effects));
+        self.with(|inner, view, now| {
+            inner.pool.tick(view, now, &mut inner.effects);
+            if view.nodes.iter().any(|node| node.health.is_down()) {
+                let is_down = |server: &&Arc<ServerEntry>| {
+                    view.node(server.node).is_some_and(|node| node.health.is_down())
+                };
+                inner.known.values().filter(is_down).for_each(|server| server.give_up());
+            }
+        });
     }
 
     /// A client cancels its own waiting.

@@ -234,6 +234,10 @@ impl Relay {
                     self.server_said(bytes, context, scratch)?;
                     moved = Moved::Yes;
                 }
+                Poll::Pending if server.entry.is_given_up() && self.session.can_ask_elsewhere() => {
+                    self.server_lost(context, scratch)?;
+                    moved = Moved::Yes;
+                }
                 Poll::Pending => {}
             }
         }

@@ -1,15 +1,19 @@
 //! One server connection that has logged in, with what must travel with it from session to session.
 //!
 //! Invariant: a server that a cancel request may still hit is not given to anybody else.
+//!
+//! A node that froze, or that the network hides, never closes a connection. So a session that waits for one can be told
+//! that its node is given up.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use pgweir_cluster::{NodeId, ServerId};
 use pgweir_session::ServerState;
 use pgweir_wire::{BackendKey, say};
@@ -44,6 +48,9 @@ pub(crate) struct ServerEntry {
     /// Cancel requests on their way to it.
     cancels: AtomicU32,
     cancels_done: Notify,
+    /// Its node went down while the session in `waiting` had it.
+    given_up: AtomicBool,
+    waiting: Mutex<Option<Waker>>,
 }
 
 /// What a server entry begins with.
@@ -74,6 +81,8 @@ impl Server {
             statements: AtomicU32::new(0),
             cancels: AtomicU32::new(0),
             cancels_done: Notify::new(),
+            given_up: AtomicBool::new(false),
+            waiting: Mutex::new(None),
         };
         Self { stream, state: Some(Box::new(state)), entry: Arc::new(entry) }
     }
@@ -122,6 +131,25 @@ impl ServerEntry {
             }
             done.await;
         }
+    }
+
+    /// The session that has it wants to know when the node is given up.
+    pub(crate) fn waited_for(&self, session: &Waker) {
+        self.given_up.store(false, Relaxed);
+        *self.waiting.lock() = Some(session.clone());
+    }
+
+    /// The node is down: whoever waits for this server should look elsewhere.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, SeqCst);
+        if let Some(session) = self.waiting.lock().take() {
+            session.wake();
+        }
+    }
+
+    /// Whether its node went down since a session took it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.load(Relaxed)
     }
 
     pub(crate) fn taken_by(&self, client: u64, now: SystemTime) {

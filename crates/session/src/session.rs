@@ -409,6 +409,13 @@ impl Session {
         self.link.as_ref().is_some_and(|link| link.preparing == Preparing::Settings)
     }
 
+    /// Whether all that the server at hand was asked can be asked of another one, and the client will not notice.
+    #[must_use]
+    pub fn can_ask_elsewhere(&self) -> bool {
+        let standby = self.link.as_ref().is_some_and(|link| link.role == NodeRole::Standby);
+        standby && !self.ledger.is_empty() && self.attempt.is_hidden()
+    }
+
     /// Undoes everything that is in flight on a server that will not answer.
     pub(crate) fn take_back(&mut self) -> Vec<u8> {
         self.ledger.clear(drop);

@@ -66,6 +66,7 @@ impl Relay {
         let liveness = if check { Liveness::Ask } else { Liveness::Known };
         self.session.link(state, server.entry.node, role, liveness, &mut scratch.step(now));
         server.entry.taken_by(self.entered.entry.id, SystemTime::now());
+        server.entry.waited_for(context.waker());
         self.entered.entry.has(&server.entry);
         self.server = Some(server);
         Taken::Up

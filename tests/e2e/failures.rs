@@ -1,0 +1,197 @@
+//! Nodes that die, lag, freeze, restart and change their roles, under clients that should not care.
+
+use std::time::{Duration, Instant};
+
+use pgweir_sandbox::{Binaries, StopMode};
+
+use crate::harness::{Clients, Setup, Site, with_traffic};
+
+#[test]
+fn a_standby_killed_or_stopped_under_load_costs_no_client_an_error() {
+    for binaries in Binaries::installed() {
+        let site = Setup::on(&binaries).standbys(2).start();
+        let (first, second) = (site.cluster.node(1), site.cluster.node(2));
+        let seen = with_traffic(&site, Clients { readers: 8, writers: 1 }, |traffic| {
+            traffic.wait_reads(200);
+            first.kill9().unwrap();
+            site.wait_serving(&[second]);
+            traffic.wait_reads(200);
+            first.start().unwrap();
+            site.wait_serving(&[first, second]);
+            traffic.wait_reads_of(first);
+            second.stop(StopMode::Fast).unwrap();
+            site.wait_serving(&[first]);
+            traffic.wait_reads(200);
+            second.restart().unwrap();
+            traffic.wait_reads_of(second);
+        });
+        assert_eq!((&seen.read_errors[..], &seen.write_errors[..]), (&[][..], &[][..]));
+    }
+}
+
+#[test]
+fn all_standbys_gone_at_once_leave_the_reads_to_the_primary() {
+    let site = Setup::newest().standbys(2).start();
+    let seen = with_traffic(&site, Clients { readers: 4, writers: 1 }, |traffic| {
+        site.cluster.node(1).kill9().unwrap();
+        site.cluster.node(2).kill9().unwrap();
+        traffic.wait_reads_of(site.cluster.primary());
+        traffic.wait_writes(10);
+        site.cluster.node(1).start().unwrap();
+        traffic.wait_reads_of(site.cluster.node(1));
+    });
+    assert_eq!((&seen.read_errors[..], &seen.write_errors[..]), (&[][..], &[][..]));
+}
+
+#[test]
+fn a_standby_with_paused_replay_leaves_at_the_cap_and_comes_back() {
+    const CAP: Duration = Duration::from_millis(1000);
+    for binaries in Binaries::installed() {
+        let cap = format!("\"{}ms\"", CAP.as_millis());
+        let site = Setup::on(&binaries).standbys(2).set("cluster.main", "staleness_max", &cap).start();
+        let (paused, other) = (site.cluster.node(1), site.cluster.node(2));
+        let seen = with_traffic(&site, Clients { readers: 4, writers: 1 }, |traffic| {
+            traffic.wait_reads(100);
+            let since = Instant::now();
+            paused.pause_replay().unwrap();
+            site.wait_serving(&[other]);
+            traffic.wait_reads(200);
+            let last = traffic.seen().last_read_of(paused).expect("it has served before");
+            let late = last.saturating_duration_since(since + CAP);
+            assert!(late <= Duration::from_secs(2), "still read {late:?} after it was too old");
+            paused.resume_replay().unwrap();
+            site.wait_serving(&[paused, other]);
+            traffic.wait_reads_of(paused);
+        });
+        assert_eq!((&seen.read_errors[..], &seen.write_errors[..]), (&[][..], &[][..]));
+    }
+}
+
+/// Neither an idle cluster nor a long silence of the writers makes a standby stale.
+#[test]
+fn a_quiet_primary_makes_no_standby_stale() {
+    let site = Setup::newest().standbys(1).set("cluster.main", "staleness_max", "\"400ms\"").start();
+    let standby = site.cluster.node(1);
+    let probes = || site.pgweir.metric("pgweir_node_staleness_seconds", &[("node", standby.name())]);
+    let quiet_until = Instant::now() + Duration::from_millis(1500);
+    site.wait_for("a quiet while passes", || {
+        assert!(probes().is_some_and(|staleness| staleness < 0.4), "{:?}", probes());
+        assert_eq!(site.pgweir.serves_reads(standby.name()), Some(true));
+        Instant::now() >= quiet_until
+    });
+}
+
+#[test]
+fn a_frozen_standby_is_left_and_its_readers_are_answered_elsewhere() {
+    let site = Setup::newest().standbys(2).set("cluster.main", "monitor_timeout", "\"300ms\"").start();
+    let (frozen, other) = (site.cluster.node(1), site.cluster.node(2));
+    let seen = with_traffic(&site, Clients { readers: 4, writers: 1 }, |traffic| {
+        traffic.wait_reads(100);
+        frozen.sigstop();
+        site.wait_serving(&[other]);
+        site.wait_for("nobody waits for the frozen node", || {
+            site.pgweir.metric("pgweir_node_in_flight", &[("node", frozen.name())]) == Some(0.0)
+        });
+        traffic.wait_reads(200);
+        traffic.wait_writes(10);
+        frozen.sigcont();
+        traffic.wait_reads_of(frozen);
+    });
+    assert_eq!((&seen.read_errors[..], &seen.write_errors[..]), (&[][..], &[][..]));
+}
+
+#[test]
+fn clients_stay_connected_through_a_restart_of_the_primary() {
+    let site = Setup::newest().standbys(2).start();
+    let mut idle = site.connect();
+    idle.query("CREATE TABLE kept (n int)").unwrap();
+    let mut in_transaction = site.connect();
+    in_transaction.query("BEGIN").unwrap();
+    in_transaction.query("INSERT INTO kept VALUES (1)").unwrap();
+    let seen = with_traffic(&site, Clients { readers: 4, writers: 2 }, |traffic| {
+        let primary = site.cluster.primary();
+        primary.stop(StopMode::Fast).unwrap();
+        traffic.wait_reads(100);
+        primary.start().unwrap();
+        traffic.wait_writes(50);
+    });
+    assert_eq!(seen.read_errors, [""; 0], "reads do not need the primary");
+    let broken =
+        |error: &&String| !error.contains("57P01") && !error.contains("08006") && !error.contains("57P03");
+    assert_eq!(seen.write_errors.iter().find(broken), None);
+    assert!(seen.write_errors.len() <= 4, "each writer may lose what was under way: {:?}", seen.write_errors);
+
+    idle.query("INSERT INTO kept VALUES (2)").expect("a client that was idle notices nothing");
+    let error = in_transaction.query("INSERT INTO kept VALUES (3)").unwrap_err();
+    assert!(matches!(error.sqlstate(), Some("57P01" | "08006")), "{error}");
+    assert_eq!(idle.query("SELECT n FROM kept").unwrap().rows.len(), 1, "its transaction is rolled back");
+}
+
+#[test]
+fn pgweir_starts_before_its_nodes_and_takes_them_up_as_they_come() {
+    let setup = Setup::newest().standbys(2).set("pool", "wait_timeout", "\"200ms\"");
+    let cluster = setup.cluster();
+    for node in cluster.nodes() {
+        node.stop(StopMode::Fast).unwrap();
+    }
+    let site = setup.before_unready(cluster, |nodes| nodes);
+    site.wait_for("pgweir says that it is not ready", || {
+        matches!(site.pgweir.page("/readyz"), Some((503, _)))
+    });
+    let error = site.try_connect("postgres", "postgres").unwrap_err();
+    assert_eq!(error.sqlstate(), Some("57P03"), "{error}");
+
+    let [primary, first, second] = site.cluster.nodes() else { unreachable!("three were asked for") };
+    first.start().unwrap();
+    site.pgweir.wait_ready();
+    let mut client = site.connect();
+    assert_eq!(client.query("SELECT 1").unwrap().value(), "1", "reads need no primary");
+    let error = client.query("CREATE TABLE early ()").unwrap_err();
+    assert_eq!(error.sqlstate(), Some("57P03"), "{error}");
+    primary.start().unwrap();
+    site.wait_for("pgweir finds the primary", || client.query("CREATE TABLE late ()").is_ok());
+    second.start().unwrap();
+    site.wait_serving(&[first, second]);
+}
+
+#[test]
+fn writes_follow_a_promotion_and_never_reach_the_old_primary() {
+    for binaries in Binaries::installed() {
+        let site = Setup::on(&binaries).standbys(2).start();
+        promote(&site);
+    }
+}
+
+fn promote(site: &Site) {
+    let [old, new, other] = site.cluster.nodes() else { unreachable!("three were asked for") };
+    let mut idle = site.connect();
+    let seen = with_traffic(site, Clients { readers: 4, writers: 2 }, |traffic| {
+        traffic.wait_writes(20);
+        old.kill9().unwrap();
+        new.promote().unwrap();
+        other.stream_from(new.port()).unwrap();
+        traffic.wait_writes(50);
+        traffic.wait_reads_of(other);
+        let at_promotion = traffic.seen().writes;
+        // Started again, the old primary still takes itself for one.
+        old.start().unwrap();
+        site.wait_for("pgweir sees that the old primary is out", || {
+            site.pgweir.metric("pgweir_node_out", &[("node", old.name())]) == Some(1.0)
+        });
+        traffic.wait_writes(50);
+        traffic.wait_reads(100);
+        assert!(traffic.seen().writes > at_promotion);
+    });
+    assert_eq!(seen.read_errors, [""; 0]);
+    let ports = "SELECT DISTINCT port FROM traffic ORDER BY 1";
+    let on_new = new.query("postgres", ports).unwrap().rows.concat();
+    assert!(on_new.contains(&Some(new.port().to_string())), "{on_new:?}");
+    let on_old = old.query("postgres", ports).unwrap().rows.concat();
+    assert_eq!(on_old, [Some(old.port().to_string())], "nothing more was written there than before");
+    let old_writes = |node: &pgweir_sandbox::Node| {
+        let count = format!("SELECT count(*) FROM traffic WHERE port = '{}'", old.port());
+        node.query("postgres", &count).unwrap().value().to_owned()
+    };
+    assert_eq!(old_writes(old), old_writes(new), "not even what it took for itself");
+    idle.query("CREATE TABLE after_the_promotion ()").expect("an idle client notices nothing");
+}
