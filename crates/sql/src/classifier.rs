@@ -136,7 +136,8 @@ impl Classifier {
             _ => self.several(&seen),
         };
         verdict.binds = seen.binds;
-        verdict
+        // State that stays behind belongs on the primary, should a read ever look as if it left some.
+        if seen.binds.is_some() { without_trust(verdict, Reason::FunctionSession) } else { verdict }
     }
 
     /// Several statements are a read if each of them is, and no more than a query or SHOW.
@@ -198,7 +199,7 @@ fn primary(kind: Kind, reason: Reason) -> Verdict {
     Verdict { target: Target::Primary, kind, reason, binds: None }
 }
 
-/// The verdict on a text whose quotes may be other than they seem: its kind stands, a proof does not.
+/// The verdict on a text of which more is possible than was proven: its kind stands, a proof does not.
 fn without_trust(verdict: Verdict, reason: Reason) -> Verdict {
     match verdict.target {
         Target::Standby => Verdict { target: Target::Primary, reason, ..verdict },

@@ -165,6 +165,10 @@ impl<'t> Lexer<'t> {
 
     /// A word, or a string or name whose quote has a letter before it: `E'' B'' X'' N'' U&'' U&""`.
     fn word_or_prefixed(&mut self, first: u8) -> TokenKind {
+        if !matches!(self.peek(1), b'\'' | b'&') {
+            self.word();
+            return TokenKind::Word;
+        }
         match (first, self.peek(1), self.peek(2)) {
             (b'e' | b'E', b'\'', _) => {
                 self.at += 1;
@@ -194,9 +198,8 @@ impl<'t> Lexer<'t> {
     }
 
     fn word(&mut self) {
-        while is_word_part(self.peek(0)) {
-            self.at += 1;
-        }
+        let rest = &self.text[self.at..];
+        self.at += rest.iter().position(|byte| !is_word_part(*byte)).unwrap_or(rest.len());
     }
 
     /// A string constant from its opening quote on, with the continuations that follow on later lines.
@@ -400,33 +403,39 @@ impl Iterator for Lexer<'_> {
 }
 
 fn is_word_start(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+    CLASSES[usize::from(byte)] & WORD_START != 0
 }
 
 fn is_word_part(byte: u8) -> bool {
-    is_word_start(byte) || byte.is_ascii_digit() || byte == b'$'
+    CLASSES[usize::from(byte)] & WORD_PART != 0
 }
 
 fn is_operator_byte(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'+' | b'-'
-            | b'*'
-            | b'/'
-            | b'<'
-            | b'>'
-            | b'='
-            | b'~'
-            | b'!'
-            | b'@'
-            | b'#'
-            | b'%'
-            | b'^'
-            | b'&'
-            | b'|'
-            | b'`'
-            | b'?'
-    )
+    CLASSES[usize::from(byte)] & OPERATOR != 0
+}
+
+const WORD_START: u8 = 1;
+const WORD_PART: u8 = 2;
+const OPERATOR: u8 = 4;
+
+/// What each byte may be part of.
+static CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        classes[at] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => WORD_START | WORD_PART,
+            b'0'..=b'9' | b'$' => WORD_PART,
+            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'~' | b'!' | b'@' | b'#' | b'%' | b'^'
+            | b'&' | b'|' | b'`' | b'?' => OPERATOR,
+            _ => 0,
+        };
+        at += 1;
+    }
+    classes
 }
 
 /// An identifier as PostgreSQL stores it: unquoted ones folded to lower case (ASCII), quoted ones stripped of

@@ -132,8 +132,7 @@ impl<'a> Writer<'a> {
     fn word(&mut self, token: Token) {
         self.begin(TokenKind::Word);
         let at = self.out.len();
-        self.out.extend_from_slice(token.of(self.text));
-        self.out[at..].make_ascii_lowercase();
+        self.out.extend(token.of(self.text).iter().map(u8::to_ascii_lowercase));
         if self.statement_start && matches!(&self.out[at..], b"do" | b"set") {
             self.keep = Keep::Statement;
         }

@@ -31,8 +31,15 @@ pub(crate) enum Walked {
 /// Walks the query which is `range` of `tokens`; `text` is a normal form.
 pub(crate) fn walk(text: &[u8], tokens: &[Token], range: Range<usize>) -> Walked {
     let tokens = &tokens[range];
-    let mut walk =
-        Walk { text, tokens, at: 0, stack: vec![Level::new(Opener::Query)], closed: None, strict: true };
+    let mut walk = Walk {
+        text,
+        tokens,
+        at: 0,
+        stack: vec![Level::new(Opener::Query)],
+        closed: None,
+        after_as: false,
+        strict: true,
+    };
     for (at, token) in tokens.iter().enumerate() {
         walk.at = at;
         if let Some(reason) = walk.step() {
@@ -41,6 +48,8 @@ pub(crate) fn walk(text: &[u8], tokens: &[Token], range: Range<usize>) -> Walked
         if token.kind != TokenKind::Close {
             walk.closed = None;
         }
+        let named_as = walk.after_as || walk.previous_kind() == Some(TokenKind::Dot);
+        walk.after_as = walk.word_at(at) == b"as" && !named_as;
     }
     match (walk.stack.len(), walk.strict) {
         (1, true) => Walked::ProvenAlone,
@@ -68,6 +77,8 @@ struct Walk<'a> {
     stack: Vec<Level>,
     /// What the previous token closed, if it was a closing parenthesis.
     closed: Option<Opener>,
+    /// The previous token is the keyword AS, and not a name that looks like it.
+    after_as: bool,
     /// No keyword so far that the walk may not judge alone.
     strict: bool,
 }
@@ -97,7 +108,7 @@ impl<'a> Walk<'a> {
         if self.previous_kind() == Some(TokenKind::Dot) {
             return self.identifier(word);
         }
-        if self.follows_as() {
+        if self.after_as {
             self.level().on_word(word, b"as");
             return if self.in_type_position() { self.type_name(word) } else { self.label(word) };
         }
@@ -133,7 +144,7 @@ impl<'a> Walk<'a> {
         if self.in_type_position() {
             return self.type_name(name);
         }
-        if self.follows_as() {
+        if self.after_as {
             return names::relation_objection(name);
         }
         self.call(name).or_else(|| names::relation_objection(name))
@@ -174,21 +185,12 @@ impl<'a> Walk<'a> {
         )
     }
 
-    /// Whether the previous token is the keyword AS, and not a name that looks like it.
-    fn follows_as(&self) -> bool {
-        let name = || {
-            let before = self.at.checked_sub(2);
-            before.is_some_and(|at| self.tokens[at].kind == TokenKind::Dot || self.word_at(at) == b"as")
-        };
-        self.previous_word() == b"as" && !name()
-    }
-
     /// Behind `::`, behind AS in CAST, and behind JSON's RETURNING a type must follow.
     fn in_type_position(&self) -> bool {
         let Some(previous) = self.at.checked_sub(1) else { return false };
         match self.tokens[previous].kind {
             TokenKind::Op => self.bytes(previous) == b"::",
-            TokenKind::Word if self.follows_as() => {
+            TokenKind::Word if self.after_as => {
                 self.stack.last().is_some_and(|level| level.opener == Opener::Cast)
             }
             TokenKind::Word => self.bytes(previous) == b"returning",

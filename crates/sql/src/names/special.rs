@@ -183,6 +183,7 @@ pub(super) static SPECIAL: &[Special] = special! {
     "pg_replication_origin_advance" Write "changes an origin";
     "pg_replication_origin_create" Write "makes an origin";
     "pg_replication_origin_drop" Write "removes an origin";
+    "pg_replication_origin_oid" Node "refused during recovery";
     "pg_replication_origin_progress" Node "state of the node";
     "pg_replication_origin_session_is_setup" Session "the session's origin";
     "pg_replication_origin_session_progress" Session "the session's origin";
