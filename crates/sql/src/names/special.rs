@@ -54,10 +54,10 @@ pub(super) static SPECIAL: &[Special] = special! {
     "gen_random_uuid" Safe "volatile for its randomness only";
     "gin_clean_pending_list" Write "changes an index";
     "icu_unicode_version" Node "the node's libraries";
-    "inet_client_addr" Node "the address of the server's client, which is not the application";
-    "inet_client_port" Node "the port of the server's client, which is not the application";
-    "inet_server_addr" Node "the node's address";
-    "inet_server_port" Node "the node's port";
+    "inet_client_addr" Safe "says which server connection answers, on any node";
+    "inet_client_port" Safe "says which server connection answers, on any node";
+    "inet_server_addr" Safe "asks which node answers: any may";
+    "inet_server_port" Safe "asks which node answers: any may";
     "lastval" Session SequenceValue "the server that ran nextval knows it";
     "lo_close" Session "a descriptor of the transaction";
     "lo_creat" Write "makes a large object";
