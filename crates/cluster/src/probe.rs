@@ -61,6 +61,8 @@ pub enum ProbeFailure {
     Starting,
     /// No answer in time.
     TimedOut,
+    /// TLS is demanded and it has none, or its certificate is not believed.
+    Tls,
 }
 
 impl ProbeFailure {
@@ -84,6 +86,7 @@ impl fmt::Display for ProbeFailure {
             Self::Refused => "the connection was refused",
             Self::Starting => "it is starting up or shutting down",
             Self::TimedOut => "no answer in time",
+            Self::Tls => "TLS with it failed, or its certificate is not trusted",
         })
     }
 }

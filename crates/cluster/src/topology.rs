@@ -122,7 +122,8 @@ impl Topology {
             ProbeFailure::Closed
             | ProbeFailure::Refused
             | ProbeFailure::Starting
-            | ProbeFailure::TimedOut => self.on_passing_failure(node, failure, now),
+            | ProbeFailure::TimedOut
+            | ProbeFailure::Tls => self.on_passing_failure(node, failure, now),
         }
     }
 

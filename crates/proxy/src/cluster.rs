@@ -277,6 +277,7 @@ pub(crate) fn failure(error: &DialError) -> Option<ProbeFailure> {
         DialError::Unreachable(_) => ProbeFailure::Closed,
         DialError::Refused { sqlstate, .. } if &sqlstate.0 == b"57P03" => ProbeFailure::Starting,
         DialError::Authentication(_) => ProbeFailure::AuthenticationFailed,
-        DialError::Protocol(_) | DialError::Refused { .. } | DialError::Tls(_) => ProbeFailure::Other,
+        DialError::Tls(_) => ProbeFailure::Tls,
+        DialError::Protocol(_) | DialError::Refused { .. } => ProbeFailure::Other,
     })
 }

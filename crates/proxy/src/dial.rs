@@ -112,7 +112,7 @@ pub async fn send_cancel(
 }
 
 /// Opens a connection on which nothing was said yet but the wish for TLS.
-pub(crate) async fn open_any(address: &NodeAddress, tls: &TlsClient) -> Result<Stream, DialError> {
+async fn open_any(address: &NodeAddress, tls: &TlsClient) -> Result<Stream, DialError> {
     let (last, earlier) = attempts(address, tls);
     for attempt in earlier {
         match open(address, tls, *attempt).await {
@@ -123,13 +123,19 @@ pub(crate) async fn open_any(address: &NodeAddress, tls: &TlsClient) -> Result<S
     open(address, tls, last).await
 }
 
-fn attempts(address: &NodeAddress, tls: &TlsClient) -> (Attempt, &'static [Attempt]) {
+/// The last attempt to connect, and those before it.
+pub(crate) fn attempts(address: &NodeAddress, tls: &TlsClient) -> (Attempt, &'static [Attempt]) {
     let attempts = tls.attempts(matches!(address, NodeAddress::Unix { .. }));
     let (last, earlier) = attempts.split_last().expect("every mode has an attempt");
     (*last, earlier)
 }
 
-async fn open(address: &NodeAddress, tls: &TlsClient, attempt: Attempt) -> Result<Stream, DialError> {
+/// Opens a connection in one way, on which nothing was said yet but the wish for TLS.
+pub(crate) async fn open(
+    address: &NodeAddress,
+    tls: &TlsClient,
+    attempt: Attempt,
+) -> Result<Stream, DialError> {
     let (host, port) = match address {
         NodeAddress::Tcp { host, port } => (host.as_str(), *port),
         NodeAddress::Unix { dir, port } => {

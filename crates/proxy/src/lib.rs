@@ -7,6 +7,7 @@
 
 mod client;
 mod cluster;
+mod control;
 mod deadlines;
 pub mod dial;
 #[cfg(test)]
@@ -301,7 +302,8 @@ impl Proxy {
 
     /// Drops pools that never gave a server to anybody: names of roles and databases that servers refuse cost nothing.
     fn forget_unused_pools(&self) {
-        let in_use = |pool: &Arc<ServerPool>| Arc::strong_count(pool) > 1 || pool.was_used() || pool.connections() > 0;
+        let in_use =
+            |pool: &Arc<ServerPool>| Arc::strong_count(pool) > 1 || pool.was_used() || pool.connections() > 0;
         self.pools.lock().retain(|_, pool| in_use(pool));
     }
 

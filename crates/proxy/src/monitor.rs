@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use pgweir_cluster::{NodeId, NodeReport, Probe, ProbeFailure, ProbeOutcome};
 use pgweir_config::NodeAddress;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::cluster::{Cluster, Reach, failure};
-use crate::dial::open_any;
+use crate::control::{self, ControlError};
 
 /// Watches one node until the configuration has no such node any more.
 pub(crate) async fn watch(cluster: Arc<Cluster>, node: NodeId) {
@@ -78,20 +77,21 @@ async fn connect(
     reach: &Reach,
     address: &NodeAddress,
 ) -> Result<Client, ProbeFailure> {
-    let stream = open_any(address, &reach.tls)
-        .await
-        .map_err(|error| failure(&error).unwrap_or(ProbeFailure::Other))?;
     let settings = &reach.settings;
     let mut login = tokio_postgres::Config::new();
     login.user(&settings.monitor_user).dbname(&settings.monitor_database);
     login.application_name("pgweir monitor").options("-c search_path=pg_catalog -c datestyle=ISO");
-    // The stream is encrypted already where that is wanted.
-    login.ssl_mode(SslMode::Disable);
     if let Some(password) = &settings.monitor_password {
         login.password(password.reveal());
     }
-    let (client, connection) =
-        login.connect_raw(stream, NoTls).await.map_err(|error| probe_failure(&error))?;
+    let (client, connection) = match control::connect(address, &reach.tls, &login).await {
+        Ok(opened) => opened,
+        Err(ControlError::Dial(error)) => {
+            tracing::debug!(%error, "the monitor cannot connect");
+            return Err(failure(&error).unwrap_or(ProbeFailure::Other));
+        }
+        Err(ControlError::Postgres(error)) => return Err(probe_failure(&error)),
+    };
     let cluster = Arc::clone(cluster);
     // Ends when the client is dropped. What breaks it is known at once, not with the next question: a standby that restarted
     // may have replayed less than it last said.

@@ -400,7 +400,7 @@ impl ServerPool {
         }
         let refused = failed
             .filter(|error| error.blame() == DialBlame::Login)
-            .map(|error| Arc::new(refusal_body(error)));
+            .map(|error| Arc::new(refusal_body(error, &self.settings.load().server_user)));
         self.with(|inner, view, now| {
             inner.pool.dial_failed(node, view, now, &mut inner.effects);
             if refused.is_some() {
@@ -427,12 +427,12 @@ impl Inner {
 }
 
 /// The body of an ErrorResponse that tells a client why servers do not let it in.
-fn refusal_body(error: DialError) -> Vec<u8> {
+fn refusal_body(error: DialError, user: &str) -> Vec<u8> {
     match error {
         DialError::Refused { raw, .. } => raw,
         DialError::Authentication(error) => {
             let mut frame = Vec::new();
-            let message = format!("cannot log in to the server: {}", error.client_text("this role"));
+            let message = format!("cannot log in to the server: {}", error.client_text(user));
             let complaint = pgweir_wire::say::Complaint {
                 severity: pgweir_wire::say::Severity::Fatal,
                 sqlstate: error.sqlstate(),

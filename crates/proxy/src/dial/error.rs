@@ -82,7 +82,7 @@ impl DialError {
 
     /// Whether the server may answer otherwise with or without TLS: `pg_hba.conf` tells the two apart, and a
     /// failed handshake leaves plain text.
-    pub(super) fn depends_on_tls(&self) -> bool {
+    pub(crate) fn depends_on_tls(&self) -> bool {
         match self {
             Self::Refused { sqlstate, .. } => &sqlstate.class() == b"28",
             Self::Tls(_) => true,

@@ -12,12 +12,12 @@ use pgweir_auth::StoredSecret;
 use pgweir_config::{Config, NodeAddress};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
 use super::Primary;
-use crate::dial::{DialError, open_any};
+use crate::control::{self, ControlError};
+use crate::dial::DialError;
 
 pub(super) struct Asker {
     query: String,
@@ -65,8 +65,6 @@ impl Asker {
     pub(super) fn new(config: &Config, query_user: &str) -> Self {
         let mut login = tokio_postgres::Config::new();
         login.user(query_user).application_name("pgweir auth_query").options("-c search_path=pg_catalog");
-        // The stream that it gets is encrypted already where that is wanted.
-        login.ssl_mode(SslMode::Disable);
         if let Some(password) = &config.auth.query_password {
             login.password(password.reveal());
         }
@@ -120,10 +118,13 @@ impl Asker {
 
     async fn connect(&self, question: &Question<'_>) -> Result<Line, AskError> {
         let Primary { address, tls } = question.primary;
-        let stream = open_any(address, tls).await.map_err(AskError::Dial)?;
         let mut login = self.login.clone();
         login.dbname(question.database);
-        let (client, connection) = login.connect_raw(stream, NoTls).await.map_err(ask_error)?;
+        let (client, connection) = match control::connect(address, tls, &login).await {
+            Ok(opened) => opened,
+            Err(ControlError::Dial(error)) => return Err(AskError::Dial(error)),
+            Err(ControlError::Postgres(error)) => return Err(ask_error(error)),
+        };
         // Ends when the client is dropped; what goes wrong there, the client's requests tell.
         tokio::spawn(async move {
             let _outcome = connection.await;
