@@ -5,8 +5,12 @@
 //! time; pgweir must not have panicked in any of them.
 //! Absent: retries. What fails now and then is broken.
 
+mod benchmarks;
 mod clients;
+mod encryption;
 mod failures;
 mod harness;
+mod hostile;
+mod logins;
 mod programs;
 mod routing;

@@ -69,6 +69,11 @@ impl Pgweir {
         wait_for("pgweir is ready", || matches!(self.page("/readyz"), Some((200, _))));
     }
 
+    /// Asks it to read its settings again, and waits for nothing.
+    pub(crate) fn hang_up(&self) {
+        self.companion.hang_up();
+    }
+
     /// Waits until the process has ended.
     pub(crate) fn wait_ended(&mut self) -> ExitStatus {
         self.companion.wait_ended(WITHIN).expect("pgweir ends")
@@ -79,7 +84,7 @@ impl Pgweir {
         fs::write(&self.settings_file, settings).expect("the file is written");
         let reloads = || self.log().matches("the configuration was reloaded").count();
         let before = reloads();
-        self.companion.hang_up();
+        self.hang_up();
         wait_for("pgweir reloads its settings", || reloads() > before);
     }
 
