@@ -30,6 +30,7 @@ use crate::stream::Stream;
 use crate::tally::Tally;
 use crate::wire::{Backlog, poll_receive};
 
+use books::Clock;
 use lease::Wish;
 use scratch::{SCRATCH, empty};
 
@@ -64,19 +65,14 @@ pub(crate) struct Relay {
     deadline: Deadline,
     /// Counts what the client and its server said.
     turns: u64,
+    /// The client says no more, or nothing that makes sense: this follows when it has heard what it is owed.
+    ending: Option<End>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stalled {
     No,
     Yes,
-}
-
-/// When things began, for the statistics.
-#[derive(Default)]
-struct Clock {
-    query: Option<Instant>,
-    transaction: Option<Instant>,
 }
 
 /// What a relay is made of.
@@ -128,6 +124,7 @@ impl Relay {
             patience: new.patience,
             deadline: Deadline::default(),
             turns: 0,
+            ending: None,
         };
         if let Pinned::By(reason) = relay.session.pinned() {
             relay.metrics.pins.pinned(reason);
@@ -243,7 +240,8 @@ impl Relay {
         }
         if self.may_read_client() {
             match poll_receive(&mut self.client, context, &mut scratch.read) {
-                Poll::Ready(Ok(0) | Err(_)) => return Err(End::ClientGone),
+                Poll::Ready(Err(_)) => return Err(End::ClientGone),
+                Poll::Ready(Ok(0)) => self.end_when_answered(End::ClientGone)?,
                 Poll::Ready(Ok(bytes)) => {
                     self.client_said(bytes, context, scratch)?;
                     moved = Moved::Yes;
@@ -251,13 +249,15 @@ impl Relay {
                 Poll::Pending => {}
             }
         }
-        Ok(moved)
+        let over = self.ending.is_some() && !self.is_owed();
+        self.ending.take_if(|_| over).map_or(Ok(moved), Err)
     }
 
     /// A client that is ahead of its server is read a little further, so that its leaving is seen.
     fn may_read_client(&self) -> bool {
         let ahead = self.stalled == Stalled::Yes && self.to_and_from_client.input.len() >= AHEAD_MAX;
         !ahead
+            && self.ending.is_none()
             && self.to_and_from_server.unsent() < HIGH_WATER
             && self.to_and_from_client.unsent() < HIGH_WATER
     }
@@ -311,7 +311,7 @@ impl Relay {
         let end = loop {
             let took = match self.session.on_client(&input[at..], &mut scratch.step(now)) {
                 Ok(took) => took,
-                Err(error) => break Err(End::Error(error)),
+                Err(error) => break self.end_when_answered(End::Error(error)),
             };
             at += took.bytes;
             match took.next {
@@ -320,7 +320,7 @@ impl Relay {
                     self.stalled = Stalled::Yes;
                     break Ok(());
                 }
-                Next::Goodbye => break Err(End::ClientGone),
+                Next::Goodbye => break self.end_when_answered(End::ClientGone),
                 Next::Lease(demand) => match self.lease(&demand, now, context, scratch) {
                     Wish::Granted => {}
                     Wish::Queued => {
@@ -428,6 +428,8 @@ impl Relay {
     fn send_again(&mut self, mut bytes: Vec<u8>) {
         self.metrics.rerouted.fetch_add(1, Relaxed);
         self.drop_server();
+        // The end is met again behind these bytes.
+        self.ending = None;
         bytes.append(&mut self.to_and_from_client.input);
         self.to_and_from_client.input = bytes;
         self.stalled = Stalled::Yes;

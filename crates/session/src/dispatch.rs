@@ -215,6 +215,7 @@ impl Session {
                 self.ledger.promise(Owed::Execute(self.portals.after(portal)));
                 self.open_segment = OpenSegment::Executed;
             }
+            FrontendTag::Flush | FrontendTag::Sync if !body.is_empty() => return Err(malformed),
             FrontendTag::Flush => {
                 step.to_server.extend_from_slice(frame);
                 if self.ledger.is_empty() {

@@ -413,6 +413,8 @@ impl Session {
         let &[byte] = body else { return Err(not_owed) };
         let status = TransactionStatus::from_byte(byte).ok_or(not_owed)?;
         let audience = self.ledger.settle_ready().ok_or(not_owed)?.audience();
+        // The end of a COPY that the client sent before it knew that the COPY had begun.
+        self.ledger.skip_copy_ends();
         self.status = status;
         self.block = Block::Settled;
         self.copy_in = CopyIn::No;

@@ -126,6 +126,7 @@ impl Segment {
                     self.need(Needs::Read);
                 }
             }
+            FrontendTag::Sync | FrontendTag::Flush if !body.is_empty() => return Err(malformed),
             FrontendTag::Sync => self.extent = Extent::Ended,
             FrontendTag::Flush => {
                 // What follows belongs to the same transaction and may write, once something has run.

@@ -409,6 +409,15 @@ impl Session {
         self.link.as_ref().is_some_and(|link| link.preparing == Preparing::Settings)
     }
 
+    /// Whether replies are outstanding for which the server needs nothing more of the client.
+    #[must_use]
+    pub fn will_be_answered(&self) -> bool {
+        !self.ledger.is_empty()
+            && self.open_segment == OpenSegment::No
+            && self.copy_in == CopyIn::No
+            && !matches!(self.passing, Passing::Forward(_))
+    }
+
     /// Whether all that the server at hand was asked can be asked of another one, and the client will not notice.
     #[must_use]
     pub fn can_ask_elsewhere(&self) -> bool {

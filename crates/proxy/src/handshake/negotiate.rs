@@ -82,10 +82,11 @@ impl Negotiating {
 
     /// Goes on under TLS where there is a certificate, and in plain text elsewhere.
     async fn answer_ssl_request(mut self, gate: &Gate) -> Result<Self, Turned> {
-        if !self.inbox.is_empty() {
-            return Err(self.turn_away(Turned::Unencrypted(Request::Ssl)).await);
-        }
         match (&gate.tls, self.stream) {
+            (Some(_), stream @ Stream::Tcp(_)) if !self.inbox.is_empty() => {
+                let mut client = Self { stream, inbox: self.inbox };
+                Err(client.turn_away(Turned::Unencrypted(Request::Ssl)).await)
+            }
             (Some(tls), Stream::Tcp(mut socket)) => {
                 socket.write_all(b"S").await.map_err(Turned::Gone)?;
                 let stream = tls.accept(socket, Opening::Asked).await.map_err(Turned::TlsFailed)?;
@@ -93,16 +94,21 @@ impl Negotiating {
             }
             (_, mut stream) => {
                 stream.write_all(b"N").await.map_err(Turned::Gone)?;
-                Ok(Self { stream, inbox: self.inbox })
+                let mut client = Self { stream, inbox: self.inbox };
+                if !client.inbox.is_empty() {
+                    return Err(client.turn_away(Turned::Unencrypted(Request::Ssl)).await);
+                }
+                Ok(client)
             }
         }
     }
 
     async fn refuse_gssenc(&mut self) -> Result<(), Turned> {
+        self.stream.write_all(b"N").await.map_err(Turned::Gone)?;
         if !self.inbox.is_empty() {
             return Err(self.turn_away(Turned::Unencrypted(Request::GssEnc)).await);
         }
-        self.stream.write_all(b"N").await.map_err(Turned::Gone)
+        Ok(())
     }
 
     async fn start(mut self, startup: Startup, gate: &Gate) -> Result<Authenticating, Turned> {

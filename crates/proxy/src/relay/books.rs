@@ -1,11 +1,19 @@
 //! What a session's steps are counted as.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use pgweir_session::Event;
 
 use super::{Relay, Scratch};
 use crate::tally::{Fault, Tally};
+
+/// When things began.
+#[derive(Default)]
+pub(super) struct Clock {
+    pub(super) query: Option<Instant>,
+    pub(super) transaction: Option<Instant>,
+}
 
 impl Relay {
     /// Counts what the last step did.

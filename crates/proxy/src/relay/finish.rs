@@ -11,13 +11,27 @@ use pgweir_session::{AfterReplies, AtTheEnd, SessionError};
 use pgweir_wire::say::{self, Complaint, Severity};
 
 use super::ask::{ask, fatal};
-use super::{End, Relay, with_scratch};
+use super::{End, Relay, Stalled, with_scratch};
 use crate::tally::Fault;
 
 /// How long a client has to take the last words, or a server to answer its reset.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Relay {
+    /// Ends the session, but not before the client has heard the replies to all that it said until now.
+    pub(super) fn end_when_answered(&mut self, end: End) -> Result<(), End> {
+        if !self.is_owed() {
+            return Err(end);
+        }
+        self.ending = Some(end);
+        Ok(())
+    }
+
+    /// Whether replies will come although the client says nothing more. A request that waits for a server is given up.
+    pub(super) fn is_owed(&self) -> bool {
+        self.waiting.is_none() && (self.stalled == Stalled::Yes || self.session.will_be_answered())
+    }
+
     /// The session is over: the client gets its last words, and the server is reset or closed.
     pub(super) async fn finish(mut self, end: End) {
         match &end {
@@ -55,6 +69,9 @@ impl Relay {
             End::ServerEnded => self.say_last(&[]).await,
         }
         if matches!(end, End::ClientGone) {
+            if self.to_and_from_client.unsent() > 0 {
+                self.say_last(&[]).await;
+            }
             self.let_server_go().await;
         }
         self.drop_server();

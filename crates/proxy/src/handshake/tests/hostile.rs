@@ -70,11 +70,16 @@ async fn plain_text_behind_a_request_for_encryption() {
     check(
         "trust",
         vec![
-            ("TLS", behind(SSL_REQUEST), "FATAL 08P01 received unencrypted data after SSL request", "08P01"),
+            (
+                "TLS",
+                behind(SSL_REQUEST),
+                "N, FATAL 08P01 received unencrypted data after SSL request",
+                "08P01",
+            ),
             (
                 "GSSAPI",
                 behind(GSSENC_REQUEST),
-                "FATAL 08P01 received unencrypted data after GSSAPI encryption request",
+                "N, FATAL 08P01 received unencrypted data after GSSAPI encryption request",
                 "08P01",
             ),
         ],
