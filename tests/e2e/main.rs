@@ -9,6 +9,7 @@ mod benchmarks;
 mod clients;
 mod encryption;
 mod failures;
+mod floods;
 mod harness;
 mod hostile;
 mod logins;
