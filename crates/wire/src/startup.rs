@@ -1,13 +1,13 @@
 //! The packet that opens a connection, which has no type byte.
 //!
-//! Invariants: a packet is refused above 10,000 bytes before anything is kept of it; parameters stay in the order
+//! Invariants: a packet is refused above 10,000 bytes (and its length word) before anything is kept of it; parameters stay in the order
 //! the client gave, and `options` is taken apart as the server would, because order decides which value wins.
 //! Manual: Message Formats, "StartupMessage", "SSLRequest", "GSSENCRequest", "CancelRequest".
 
 use std::fmt;
 
-/// The largest first packet PostgreSQL takes (`MAX_STARTUP_PACKET_LENGTH`), its length word included.
-pub const STARTUP_PACKET_MAX: usize = 10_000;
+/// The largest first packet PostgreSQL takes: its length word and `MAX_STARTUP_PACKET_LENGTH` bytes.
+pub const STARTUP_PACKET_MAX: usize = 4 + 10_000;
 
 const CANCEL_REQUEST: u32 = 80_877_102;
 const SSL_REQUEST: u32 = 80_877_103;
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn lengths_have_a_floor_and_a_ceiling() {
         for (length, fine) in
-            [(0, false), (7, false), (8, true), (10_000, true), (10_001, false), (-5, false)]
+            [(0, false), (7, false), (8, true), (10_004, true), (10_005, false), (-5, false)]
         {
             assert_eq!(FirstPacket::length(i32::to_be_bytes(length)).is_ok(), fine, "{length}");
         }

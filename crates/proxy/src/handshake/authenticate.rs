@@ -3,7 +3,6 @@
 use pgweir_auth::{
     AuthError, AuthenticationRequest, Begun, ChannelBinding, ClientLogin, Method, Proved, Step,
 };
-use pgweir_wire::startup::STARTUP_PACKET_MAX;
 use pgweir_wire::{FrontendTag, Startup};
 use tokio::io::AsyncWriteExt;
 
@@ -19,6 +18,9 @@ pub(super) struct Authenticating {
     pub(super) startup: Startup,
     pub(super) unsent: Vec<u8>,
 }
+
+/// The longest message of a login, header included.
+const PASSWORD_MESSAGE_MAX: usize = 10_000;
 
 impl Authenticating {
     pub(super) async fn prove(mut self, gate: &Gate) -> Result<Admitted, Turned> {
@@ -73,7 +75,7 @@ impl Authenticating {
         if tag != FrontendTag::Password.byte() {
             return Err(Turned::Unexpected { tag, sasl: is_sasl(request) });
         }
-        let header = self.inbox.header(&mut self.stream, STARTUP_PACKET_MAX).await.map_err(turned)?;
+        let header = self.inbox.header(&mut self.stream, PASSWORD_MESSAGE_MAX).await.map_err(turned)?;
         self.inbox.body(&mut self.stream, header).await.map_err(turned)
     }
 

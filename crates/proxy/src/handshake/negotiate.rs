@@ -81,7 +81,7 @@ impl Negotiating {
     }
 
     /// Goes on under TLS where there is a certificate, and in plain text elsewhere.
-    async fn answer_ssl_request(mut self, gate: &Gate) -> Result<Self, Turned> {
+    async fn answer_ssl_request(self, gate: &Gate) -> Result<Self, Turned> {
         match (&gate.tls, self.stream) {
             (Some(_), stream @ Stream::Tcp(_)) if !self.inbox.is_empty() => {
                 let mut client = Self { stream, inbox: self.inbox };

@@ -21,7 +21,7 @@ const AGAIN: &str = "N, FATAL 0A000 unsupported frontend protocol";
 
 #[tokio::test]
 async fn first_packets() {
-    let long = [&10_001_u32.to_be_bytes()[..], &[b'x'; 9997]].concat();
+    let long = [&10_005_u32.to_be_bytes()[..], &[b'x'; 10_001]].concat();
     check(
         "trust",
         vec![
