@@ -71,7 +71,8 @@ fn console() -> Console {
             };
             let admitted = *admitted;
             let served =
-                pgweir_admin::serve(admitted.stream, admitted.unsent, admitted.early, privilege, report).await;
+                pgweir_admin::serve(admitted.stream, admitted.unsent, admitted.early, privilege, report)
+                    .await;
             if let Err(error) = served {
                 tracing::debug!(%error, "a console connection broke");
             }
