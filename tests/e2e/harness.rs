@@ -16,8 +16,8 @@ use pgweir_sandbox::{Client, Cluster, Node, SandboxError};
 
 pub(crate) use messages::{bind, cancel_request, execute, message, parse, query, startup, sync};
 pub(crate) use pgweir::Pgweir;
-pub(crate) use setup::{NodeEntry, Setup};
-pub(crate) use traffic::{Clients, Seen, with_traffic};
+pub(crate) use setup::{NodeEntry, Setup, program};
+pub(crate) use traffic::{Clients, with_traffic};
 
 /// A running cluster and the pgweir before it.
 pub(crate) struct Site {

@@ -5,13 +5,21 @@
 //! time; pgweir must not have panicked in any of them.
 //! Absent: retries. What fails now and then is broken.
 
+#![allow(clippy::unwrap_used, reason = "all of this is test code, also where no attribute says so")]
+
 mod benchmarks;
+mod cancel;
 mod clients;
+mod console;
+mod economy;
 mod encryption;
 mod failures;
 mod floods;
 mod harness;
 mod hostile;
+mod limits;
 mod logins;
+mod operation;
+mod pools;
 mod programs;
 mod routing;

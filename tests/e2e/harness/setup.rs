@@ -147,7 +147,7 @@ impl Setup {
 }
 
 /// The program under test: `PGWEIR_BIN`, or what lies beside this test in the target directory.
-pub(super) fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let program = std::env::var_os("PGWEIR_BIN").map_or_else(beside_this_test, PathBuf::from);
     assert!(
         fs::exists(&program).is_ok_and(|exists| exists),

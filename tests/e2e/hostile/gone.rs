@@ -23,7 +23,7 @@ fn a_client_may_break_off_at_every_byte() {
                         let mut wire = site.wire();
                         // Every second one waits for the answers; the others are gone while they come.
                         wire.send(said).unwrap();
-                        if cut % 2 == 0 {
+                        if cut.is_multiple_of(2) {
                             wire.shut_down_sending().unwrap();
                             if let Err(error) = wire.recv_to_end() {
                                 panic!("cut after {cut} bytes: {error}");
