@@ -353,14 +353,12 @@ impl Session {
         let link = linked(&mut self.link);
         let text = if link.server.statements.touch(statement.id) {
             link.server.statements.remove(statement.id);
-            format!("DEALLOCATE {}", statement.id.server_name())
+            [b"DEALLOCATE ", &statement.id.server_name()[..]].concat()
         } else {
-            "DEALLOCATE ALL".to_owned()
-        };
-        if text.ends_with("ALL") {
             link.server.statements.clear();
-        }
-        say::query(step.to_server, text.as_bytes());
+            b"DEALLOCATE ALL".to_vec()
+        };
+        say::query(step.to_server, &text);
     }
 
     fn parse(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) {
@@ -416,11 +414,11 @@ impl Session {
         let limit = self.limits.server_statements_max;
         let evicted = linked(&mut self.link).server.statements.add(statement.id, limit);
         if let Some(evicted) = evicted {
-            say::frame(step.to_server, b'C', &[b"S", evicted.server_name().as_bytes(), b"\0"]);
+            say::frame(step.to_server, b'C', &[b"S", &evicted.server_name(), b"\0"]);
             self.ledger.promise(Owed::Close(Audience::Proxy, Some(evicted)));
         }
         let name = statement.id.server_name();
-        say::frame(step.to_server, b'P', &[name.as_bytes(), b"\0", &statement.definition]);
+        say::frame(step.to_server, b'P', &[&name, b"\0", &statement.definition]);
     }
 
     /// Makes sure that the server has the statement.
@@ -485,7 +483,7 @@ impl Session {
         self.ledger.promise(Owed::Bind);
         let name = statement.id.server_name();
         let rest_of_body = header.body - names.bytes;
-        write_bind_head(step.to_server, names.portal, name.as_bytes(), rest_of_body);
+        write_bind_head(step.to_server, names.portal, &name, rest_of_body);
         self.passing = Passing::Forward(rest_of_body);
         Ok(Advance::By(HEADER_BYTES + names.bytes))
     }
@@ -506,7 +504,7 @@ impl Session {
                 Some(statement) => {
                     self.ensure(&statement, step);
                     let name = statement.id.server_name();
-                    say::frame(step.to_server, b'D', &[b"S", name.as_bytes(), b"\0"]);
+                    say::frame(step.to_server, b'D', &[b"S", &name, b"\0"]);
                 }
                 None => step.to_server.extend_from_slice(frame),
             },
