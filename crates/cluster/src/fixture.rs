@@ -103,6 +103,7 @@ pub(crate) fn writable(timeline: u32, lsn: u64) -> NodeReport {
         timeline,
         system_identifier: SYSTEM,
         lsn: Lsn::new(lsn),
+        flushed: Lsn::new(lsn),
         received: None,
         replay_paused: false,
         wal_segment_bytes: SEGMENT_BYTES,

@@ -5,7 +5,12 @@
 //! holds everything committed before `asked_at`. That is right under idleness (each sample proves it anew), under a paused
 //! replay and under a dead WAL receiver alike, and needs nobody's clock but ours.
 //!
-//! Invariant: both `asked_at` and `lsn` strictly grow along the ring, and all samples are of one primary and timeline.
+//! Two positions: what is committed lies before the insert position, which therefore proves that a session reads its own
+//! writes. But WAL leaves the primary only once it is flushed, which an open transaction on a quiet primary can put off for
+//! many seconds: age and lag are counted from the flushed position, or standbys that lack nothing would look old.
+//!
+//! Invariant: both `asked_at` and `lsn` strictly grow along the ring, `flushed` never shrinks and never passes `lsn`, and all
+//! samples are of one primary and timeline.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -34,6 +39,7 @@ pub(crate) struct Origin {
 struct Sample {
     asked_at: Instant,
     lsn: Lsn,
+    flushed: Lsn,
 }
 
 #[derive(Debug, Default)]
@@ -47,9 +53,9 @@ impl Samples {
         self.origin
     }
 
-    /// The primary's newest position.
-    pub(crate) fn newest_lsn(&self) -> Option<Lsn> {
-        self.ring.back().map(|sample| sample.lsn)
+    /// The primary's newest flushed position.
+    pub(crate) fn newest_flushed(&self) -> Option<Lsn> {
+        self.ring.back().map(|sample| sample.flushed)
     }
 
     /// When the primary was last asked with success.
@@ -75,13 +81,19 @@ impl Samples {
         if self.ring.len() == SAMPLES_MAX {
             self.thin_out();
         }
-        self.ring.push_back(Sample { asked_at, lsn });
+        self.ring.push_back(Sample { asked_at, lsn, flushed: report.flushed.min(lsn) });
         reset
     }
 
     /// A standby that has replayed this much holds all that was committed before the answer.
     pub(crate) fn fresh_as_of(&self, replay: Lsn) -> Option<Instant> {
         let reached = self.ring.partition_point(|sample| sample.lsn <= replay);
+        reached.checked_sub(1).map(|newest| self.ring[newest].asked_at)
+    }
+
+    /// A standby that has replayed this much holds all that was flushed before the answer.
+    pub(crate) fn flushed_as_of(&self, replay: Lsn) -> Option<Instant> {
+        let reached = self.ring.partition_point(|sample| sample.flushed <= replay);
         reached.checked_sub(1).map(|newest| self.ring[newest].asked_at)
     }
 
@@ -104,7 +116,12 @@ impl Samples {
         assert!(self.ring.is_empty() || self.origin.is_some(), "samples belong to a primary");
         for (earlier, later) in self.ring.iter().zip(self.ring.iter().skip(1)) {
             assert!(earlier.asked_at < later.asked_at && earlier.lsn < later.lsn, "samples grow");
+            assert!(earlier.flushed <= later.flushed, "what is flushed stays so");
         }
+        assert!(
+            self.ring.iter().all(|sample| sample.flushed <= sample.lsn),
+            "nothing is flushed before it is written"
+        );
     }
 }
 

@@ -38,6 +38,8 @@ pub struct NodeReport {
     pub system_identifier: u64,
     /// Primary: `pg_current_wal_insert_lsn()`. Standby: `pg_last_wal_replay_lsn()`.
     pub lsn: Lsn,
+    /// Primary: `pg_current_wal_flush_lsn()`, which no standby gets beyond. Of no account on a standby.
+    pub flushed: Lsn,
     /// Standby: `pg_last_wal_receive_lsn()`.
     pub received: Option<Lsn>,
     /// Standby: `pg_is_wal_replay_paused()`.

@@ -45,6 +45,8 @@ pub struct NodeView {
     pub lag_bytes: Option<u64>,
     /// It holds all that was committed before this moment.
     pub fresh_as_of: Option<Instant>,
+    /// It holds all that the primary had flushed by this moment: its age is counted from here.
+    pub flushed_as_of: Option<Instant>,
     /// It has replayed at least up to here; none while that is in doubt.
     pub replay: Option<Lsn>,
     /// What it last said about its replay.
@@ -89,8 +91,8 @@ impl NodeView {
             return Staleness::Known(Duration::ZERO);
         }
         let until = self.clock_stopped_at.map_or(now, |stopped| stopped.min(now));
-        match self.fresh_as_of {
-            Some(fresh) => Staleness::Known(until.saturating_duration_since(fresh)),
+        match self.flushed_as_of {
+            Some(then) => Staleness::Known(until.saturating_duration_since(then)),
             None => Staleness::Unknown,
         }
     }

@@ -174,6 +174,7 @@ impl World {
             timeline: real.timeline,
             system_identifier: SYSTEM,
             lsn: Lsn::new(insert),
+            flushed: Lsn::new(real.lsn),
             received: (!real.writable).then(|| Lsn::new(received)),
             replay_paused: self.ms < real.paused_until,
             wal_segment_bytes: SEGMENT_BYTES,

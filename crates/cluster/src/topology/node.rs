@@ -35,6 +35,13 @@ pub(super) struct Seen {
     answered_at: Instant,
 }
 
+/// Up to when a standby holds everything.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proven {
+    fresh_as_of: Option<Instant>,
+    flushed_as_of: Option<Instant>,
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) id: NodeId,
@@ -47,7 +54,7 @@ pub(super) struct Node {
     seen: Option<Seen>,
     doubt: Option<Doubt>,
     loss_counted_at: Option<Instant>,
-    fresh_as_of: Option<Instant>,
+    proven: Proven,
     caught_up: CaughtUp,
     term: u32,
     pub(super) verdict: Result<(), OutReason>,
@@ -94,7 +101,7 @@ impl Node {
             seen: None,
             doubt: None,
             loss_counted_at: None,
-            fresh_as_of: None,
+            proven: Proven::default(),
             caught_up: CaughtUp::Yes,
             term: 1,
             verdict: Err(OutReason::NeverSeen),
@@ -161,7 +168,7 @@ impl Node {
                 || report.system_identifier != seen.report.system_identifier
         });
         if is_another_history {
-            self.fresh_as_of = None;
+            self.proven = Proven::default();
         }
         if report.in_recovery && self.seen.is_some_and(|seen| !seen.report.in_recovery) {
             self.term += 1;
@@ -218,13 +225,13 @@ impl Node {
 
     /// All samples of the primary became void, and with them what they proved.
     pub(super) fn forget_freshness(&mut self) {
-        self.fresh_as_of = None;
+        self.proven = Proven::default();
     }
 
     fn begin_doubt(&mut self, about: DoubtAbout, now: Instant) {
         let about = if self.doubts(DoubtAbout::Writes) { DoubtAbout::Writes } else { about };
         self.doubt = Some(Doubt { since: now, about });
-        self.fresh_as_of = None;
+        self.proven = Proven::default();
     }
 
     fn doubts(&self, about: DoubtAbout) -> bool {
@@ -249,7 +256,9 @@ impl Node {
                 && origin.system_identifier == seen.report.system_identifier
         });
         if let Some(replay) = self.replay().filter(|_| same_history) {
-            self.fresh_as_of = self.fresh_as_of.max(samples.fresh_as_of(replay));
+            let Proven { fresh_as_of, flushed_as_of } = &mut self.proven;
+            *fresh_as_of = (*fresh_as_of).max(samples.fresh_as_of(replay));
+            *flushed_as_of = (*flushed_as_of).max(samples.flushed_as_of(replay));
         }
     }
 
@@ -296,7 +305,7 @@ impl Node {
         self.caught_up = if reason.is_some() { CaughtUp::NotYet } else { CaughtUp::Yes };
         match reason {
             Some(reason) => Err(reason),
-            None if self.fresh_as_of.is_some() => Ok(()),
+            None if self.proven.flushed_as_of.is_some() => Ok(()),
             None if with.samples.origin().is_none() && !with.awaits_first_answers => Ok(()),
             None => Err(OutReason::ReplayUnknown),
         }
@@ -306,7 +315,7 @@ impl Node {
     fn beyond(&self, with: &Circumstances<'_>, part: f64) -> Option<OutReason> {
         let max = with.settings.staleness_max.mul_f64(part);
         let until = with.clock_stopped_at.map_or(with.now, |stopped| stopped.min(with.now));
-        let staleness = self.fresh_as_of.map(|fresh| until.saturating_duration_since(fresh));
+        let staleness = self.proven.flushed_as_of.map(|then| until.saturating_duration_since(then));
         if let Some(staleness) = staleness.filter(|&age| age > max) {
             return Some(OutReason::Stale { staleness, max });
         }
@@ -316,7 +325,7 @@ impl Node {
     }
 
     fn lag_bytes(&self, samples: &Samples) -> Option<u64> {
-        Some(samples.newest_lsn()?.bytes_since(self.replay()?))
+        Some(samples.newest_flushed()?.bytes_since(self.replay()?))
     }
 
     pub(super) fn view(&self, with: &Circumstances<'_>) -> NodeView {
@@ -335,7 +344,8 @@ impl Node {
             health: self.health(),
             serves_reads: self.verdict,
             lag_bytes: if is_primary { Some(0) } else { self.lag_bytes(with.samples) },
-            fresh_as_of: self.fresh_as_of,
+            fresh_as_of: self.proven.fresh_as_of,
+            flushed_as_of: self.proven.flushed_as_of,
             replay: self.replay(),
             replay_paused: report.is_some_and(|report| report.replay_paused),
             timeline: report.map_or(0, |report| report.timeline),

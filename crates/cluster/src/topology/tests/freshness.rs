@@ -148,6 +148,24 @@ fn a_session_reads_what_it_wrote_from_a_standby_only_when_a_later_sample_proves_
 }
 
 #[test]
+fn what_an_open_transaction_has_not_flushed_makes_nobody_old() {
+    let mut cluster = Cluster::ready(&[1, 1], capped(1000));
+    cluster.pass(50);
+    let wrote = Demand { fresh_as_of: Some(cluster.now()), ..READ };
+    for _ in 0..50 {
+        cluster.pass(200);
+        cluster.says(0, NodeReport { lsn: Lsn::new(1800), flushed: Lsn::new(1000), ..writable(1, 1000) });
+        cluster.standby(1, 1000);
+    }
+    assert_eq!(cluster.service(1), "in", "it has all that ever left the primary");
+    assert_eq!((staleness_ms(&cluster, 1), cluster.view().nodes[1].lag_bytes), (Some(0), Some(0)));
+    assert_eq!(readers(&cluster, &wrote), [0], "a commit may hide in what is not flushed");
+    cluster.primary(0, 1800);
+    cluster.standby(1, 1800);
+    assert_eq!(readers(&cluster, &wrote), [1]);
+}
+
+#[test]
 fn a_standby_on_another_history_proves_nothing() {
     let mut cluster = Cluster::ready(&[1, 1, 1], plain());
     cluster.fails(0, ProbeFailure::Refused);
