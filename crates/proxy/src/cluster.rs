@@ -4,7 +4,7 @@
 //! Invariant: the view is published before anybody is told of the change that made it.
 //! Absent: asking nodes (`monitor`), and server connections (`pool`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -37,6 +37,8 @@ pub(crate) struct Cluster {
     look_again: Notify,
     /// Statements by node, kind and reason.
     counts: Vec<StatementCounts>,
+    /// The nodes that are being watched.
+    watched: Mutex<BTreeSet<usize>>,
     /// Growing count of what operators were told.
     changes: AtomicU64,
 }
@@ -69,6 +71,7 @@ impl Cluster {
             changed,
             look_again: Notify::new(),
             counts: (0..NODES_MAX).map(|_| StatementCounts::default()).collect(),
+            watched: Mutex::default(),
             changes: AtomicU64::new(0),
         })
     }
@@ -102,6 +105,27 @@ impl Cluster {
     /// How nodes are reached.
     pub(crate) fn reach(&self) -> arc_swap::Guard<Arc<Reach>> {
         self.reach.load()
+    }
+
+    /// The configured nodes that nobody watches yet; the caller does from now on.
+    pub(crate) fn take_unwatched(&self) -> Vec<NodeId> {
+        let mut watched = self.watched.lock();
+        let reach = self.reach();
+        let nodes = self.view().nodes.iter().map(|node| node.id).collect::<Vec<_>>();
+        nodes
+            .into_iter()
+            .filter(|node| reach.address(*node).is_some() && watched.insert(node.index()))
+            .collect()
+    }
+
+    /// Where the node is reached; `None` ends its watch, until a reload brings the node back.
+    pub(crate) fn watched_address(&self, node: NodeId) -> Option<NodeAddress> {
+        let mut watched = self.watched.lock();
+        let address = self.reach().address(node).cloned();
+        if address.is_none() {
+            watched.remove(&node.index());
+        }
+        address
     }
 
     /// Nodes should be asked at once.

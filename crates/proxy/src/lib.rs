@@ -181,7 +181,7 @@ impl Proxy {
     pub async fn serve(self: Arc<Self>) -> Result<(), StartError> {
         let listeners = listen::bind(&self.config.load().listen)?;
         for cluster in self.clusters.load().values() {
-            watch_nodes(cluster, 0);
+            watch_nodes(cluster);
         }
         tokio::spawn(upkeep(Arc::clone(&self)));
         for listener in listeners {
@@ -231,9 +231,8 @@ impl Proxy {
             let wrong = |error: String| StartError::Cluster(name.clone(), error);
             let cluster = match old.get(name) {
                 Some(cluster) => {
-                    let known = cluster.view().nodes.len();
                     cluster.apply(settings).map_err(|error: ApplyError| wrong(error.to_string()))?;
-                    watch_nodes(cluster, known);
+                    watch_nodes(cluster);
                     Arc::clone(cluster)
                 }
                 None => {
@@ -241,7 +240,7 @@ impl Proxy {
                         Cluster::new(name, settings, Arc::clone(&self.changed))
                             .map_err(|error| wrong(error.to_string()))?,
                     );
-                    watch_nodes(&cluster, 0);
+                    watch_nodes(&cluster);
                     cluster
                 }
             };
@@ -393,10 +392,9 @@ fn find_primary(clusters: &Arc<ArcSwap<Clusters>>) -> FindPrimary {
     })
 }
 
-/// Watches the nodes of a cluster, from number `first` on.
-fn watch_nodes(cluster: &Arc<Cluster>, first: usize) {
-    let nodes: Vec<_> = cluster.view().nodes.iter().skip(first).map(|node| node.id).collect();
-    for node in nodes {
+/// Watches the nodes of a cluster that are not watched yet.
+fn watch_nodes(cluster: &Arc<Cluster>) {
+    for node in cluster.take_unwatched() {
         tokio::spawn(monitor::watch(Arc::clone(cluster), node));
     }
 }

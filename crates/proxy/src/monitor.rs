@@ -20,8 +20,8 @@ use crate::control::{self, ControlError};
 pub(crate) async fn watch(cluster: Arc<Cluster>, node: NodeId) {
     let mut line = None;
     loop {
+        let Some(address) = cluster.watched_address(node) else { return };
         let reach = Arc::clone(&cluster.reach());
-        let Some(address) = reach.address(node).cloned() else { return };
         let again = cluster.asked_again();
         let asked_at = Instant::now();
         let asked = timeout(reach.settings.monitor_timeout, ask(&cluster, node, &mut line, &reach, &address));
@@ -125,9 +125,10 @@ fn report(row: &SimpleQueryRow) -> Option<NodeReport> {
         system_identifier: row.get(1)?.parse().ok()?,
         timeline: row.get(2)?.parse().ok()?,
         lsn: row.get(3)?.parse().ok()?,
-        received: row.get(4).and_then(|lsn| lsn.parse().ok()),
-        replay_paused: row.get(5)? == "t",
-        wal_segment_bytes: row.get(6)?.parse().ok()?,
+        flushed: row.get(4)?.parse().ok()?,
+        received: row.get(5).and_then(|lsn| lsn.parse().ok()),
+        replay_paused: row.get(6)? == "t",
+        wal_segment_bytes: row.get(7)?.parse().ok()?,
     })
 }
 
@@ -144,6 +145,8 @@ SELECT r.in_recovery,
             ::pg_catalog.bit(32)::pg_catalog.int4 END,
        CASE WHEN r.in_recovery THEN pg_catalog.pg_last_wal_replay_lsn()
             ELSE pg_catalog.pg_current_wal_insert_lsn() END,
+       CASE WHEN r.in_recovery THEN pg_catalog.pg_last_wal_replay_lsn()
+            ELSE pg_catalog.pg_current_wal_flush_lsn() END,
        CASE WHEN r.in_recovery THEN pg_catalog.pg_last_wal_receive_lsn() END,
        CASE WHEN r.in_recovery THEN pg_catalog.pg_is_wal_replay_paused() ELSE false END,
        (SELECT c.bytes_per_wal_segment FROM pg_catalog.pg_control_init() c)
