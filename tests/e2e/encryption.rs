@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pgweir_sandbox::{Authority, Binaries, Certificate, Cluster};
+use pgweir_sandbox::{Authority, Binaries, Certificate};
 
 use crate::harness::{Setup, Site};
 use crate::programs::{Finished, Login, Running, from_environment, tool};
