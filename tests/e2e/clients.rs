@@ -41,8 +41,8 @@ fn comparable(output: &str) -> String {
 #[test]
 fn ctrl_c_in_psql_cancels_the_statement() {
     let site = site();
-    let sleep = ["-X", "-c", "SELECT pg_sleep(600), 'psql sleeps'"];
-    let sleeper = tool(&site.cluster, "psql", &app(site.pgweir.port()), &sleep);
+    let arguments = ["-X", "-c", "SELECT pg_sleep(600), 'psql sleeps'"];
+    let sleeper = tool(&site.cluster, "psql", &app(site.pgweir.port()), &arguments);
     wait_for("the statement runs", || running(&site, "%psql sleeps%") == 1);
     sleeper.interrupt();
     sleeper.finish_anyhow().failed_with("canceling statement due to user request");
