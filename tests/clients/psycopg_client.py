@@ -4,6 +4,7 @@ Connects by libpq's environment variables. Prints the name of each part when it 
 """
 
 import asyncio
+import datetime
 import threading
 
 import psycopg
@@ -109,6 +110,34 @@ def changing_tables():
         first.execute("ALTER TABLE psycopg_shape ADD b int DEFAULT 2")
         with connect(autocommit=True) as second:
             assert second.execute(star, prepare=True).fetchone() == (1, 2), "prepared after the change"
+
+
+def settings_of_literals():
+    """A literal is read when its statement is prepared, under the settings of whoever prepares it."""
+    query = "SELECT extract(epoch from timestamptz '2024-01-01')::int, date '01/02/2024' FROM pg_advisory_xact_lock(1)"
+    january, february = datetime.date(2024, 1, 2), datetime.date(2024, 2, 1)
+    with connect(autocommit=True) as london, connect(autocommit=True) as tokyo:
+        tokyo.execute("SET timezone TO 'Asia/Tokyo'")
+        tokyo.execute("SET datestyle TO 'ISO, DMY'")
+        for _ in range(3):
+            assert london.execute(query, prepare=True).fetchone() == (1704067200, january)
+            assert tokyo.execute(query, prepare=True).fetchone() == (1704034800, february)
+        with london.transaction():
+            london.execute("SET LOCAL timezone TO 'Asia/Tokyo'")
+            london.execute("SET LOCAL datestyle TO 'ISO, DMY'")
+        with connect(autocommit=True) as other, other.transaction():
+            other.execute("SET LOCAL timezone TO 'Asia/Tokyo'")
+            assert other.execute(query, prepare=True).fetchone() == (1704034800, january)
+        with connect(autocommit=True) as other, other.pipeline():
+            other.execute("SET timezone TO 'Asia/Tokyo'")
+            found = other.execute(query, prepare=True)
+            assert found.fetchone() == (1704034800, january)
+        with connect(autocommit=True) as other:
+            other.execute("SELECT set_config('timezone', 'Asia/Tokyo', false)")
+            assert other.execute(query, prepare=True).fetchone() == (1704034800, january)
+        with connect(autocommit=True) as other:
+            assert other.execute(query, prepare=True).fetchone() == (1704067200, january)
+        assert london.execute(query, prepare=True).fetchone() == (1704067200, january)
 
 
 def many():
@@ -309,6 +338,7 @@ def main():
         transactions,
         prepared_statements,
         changing_tables,
+        settings_of_literals,
         many,
         pipelines,
         cursors,

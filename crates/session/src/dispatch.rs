@@ -16,7 +16,7 @@ use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Provoked};
 use crate::segment::{Extent, Segment};
 use crate::session::{Advance, Link, Next, NodeRole, Pinned, Session};
-use crate::statements::{Statement, Unnamed, UnnamedToken};
+use crate::statements::{Statement, StatementId, Unnamed, UnnamedToken};
 
 /// What becomes of the rest of a message that came in part.
 #[derive(Debug)]
@@ -328,6 +328,7 @@ impl Session {
     fn query(&mut self, frame: &[u8], text: &[u8], step: &mut Step<'_>) {
         let verdict = step.classifier.classify(text, self.lexing);
         let mut after = AfterStatement::of(text, verdict.kind);
+        self.note_change(after.as_ref());
         self.track(verdict, step);
         self.open_segment = OpenSegment::No;
         self.forget_unnamed();
@@ -350,10 +351,11 @@ impl Session {
     fn deallocate(&mut self, name: &str, step: &mut Step<'_>) {
         let Some(statement) = self.statements.get(name.as_bytes()).cloned() else { return };
         self.forget(name.as_bytes());
+        let id = self.server_id(&statement);
         let link = linked(&mut self.link);
-        let text = if link.server.statements.touch(statement.id) {
-            link.server.statements.remove(statement.id);
-            [b"DEALLOCATE ", &statement.id.server_name()[..]].concat()
+        let text = if link.server.statements.touch(id) {
+            link.server.statements.remove(id);
+            [b"DEALLOCATE ", &id.server_name()[..]].concat()
         } else {
             link.server.statements.clear();
             b"DEALLOCATE ALL".to_vec()
@@ -385,13 +387,14 @@ impl Session {
         let statement = Arc::new(Statement::new(&self.namer, parse.text, parse.types, verdict, after));
         let change = self.statements.define(parse.name, Arc::clone(&statement));
         self.attempt.renamed(|| change.clone());
-        let known = linked(&mut self.link).server.statements.touch(statement.id);
+        let id = self.server_id(&statement);
+        let known = linked(&mut self.link).server.statements.touch(id);
         step.events.push(Event::Parsed { on_server: !known });
         if known {
             self.promise_local(say::PARSE_COMPLETE, Some(Box::new(change)), step);
         } else {
-            self.write_parse(&statement, step);
-            self.ledger.promise(Owed::Parse(Audience::Client, Some(Box::new(change)), Some(statement.id)));
+            self.write_parse(&statement, id, step);
+            self.ledger.promise(Owed::Parse(Audience::Client, Some(Box::new(change)), Some(id)));
         }
     }
 
@@ -410,23 +413,24 @@ impl Session {
     }
 
     /// Tells the server to parse a named statement, and to close another if it has too many.
-    fn write_parse(&mut self, statement: &Statement, step: &mut Step<'_>) {
+    fn write_parse(&mut self, statement: &Statement, id: StatementId, step: &mut Step<'_>) {
         let limit = self.limits.server_statements_max;
-        let evicted = linked(&mut self.link).server.statements.add(statement.id, limit);
+        let evicted = linked(&mut self.link).server.statements.add(id, limit);
         if let Some(evicted) = evicted {
             say::frame(step.to_server, b'C', &[b"S", &evicted.server_name(), b"\0"]);
             self.ledger.promise(Owed::Close(Audience::Proxy, Some(evicted)));
         }
-        let name = statement.id.server_name();
-        say::frame(step.to_server, b'P', &[&name, b"\0", &statement.definition]);
+        say::frame(step.to_server, b'P', &[&id.server_name(), b"\0", &statement.definition]);
     }
 
-    /// Makes sure that the server has the statement.
-    fn ensure(&mut self, statement: &Statement, step: &mut Step<'_>) {
-        if !linked(&mut self.link).server.statements.touch(statement.id) {
-            self.write_parse(statement, step);
-            self.ledger.promise(Owed::Parse(Audience::Proxy, None, Some(statement.id)));
+    /// Makes sure that the server has the statement; answers under which name.
+    fn ensure(&mut self, statement: &Statement, step: &mut Step<'_>) -> StatementId {
+        let id = self.server_id(statement);
+        if !linked(&mut self.link).server.statements.touch(id) {
+            self.write_parse(statement, id, step);
+            self.ledger.promise(Owed::Parse(Audience::Proxy, None, Some(id)));
         }
+        id
     }
 
     /// Makes sure that the server's unnamed statement is this client's; `false` if the client has none, and an error
@@ -468,6 +472,7 @@ impl Session {
             let (verdict, after) =
                 self.unnamed.as_ref().map(|u| (u.verdict, u.after.clone())).expect("it was ensured");
             self.track(verdict, step);
+            self.note_change(after.as_deref());
             self.portals.bind(names.portal, after);
             self.ledger.promise(Owed::Bind);
             return Ok(self.forward_all(header));
@@ -477,11 +482,11 @@ impl Session {
             self.ledger.promise(Owed::Bind);
             return Ok(self.forward_all(header));
         };
-        self.ensure(&statement, step);
+        let name = self.ensure(&statement, step).server_name();
         self.track(statement.verdict, step);
+        self.note_change(statement.after.as_deref());
         self.portals.bind(names.portal, statement.after.clone());
         self.ledger.promise(Owed::Bind);
-        let name = statement.id.server_name();
         let rest_of_body = header.body - names.bytes;
         write_bind_head(step.to_server, names.portal, &name, rest_of_body);
         self.passing = Passing::Forward(rest_of_body);
@@ -502,8 +507,7 @@ impl Session {
             }
             body::Target::Statement(name) => match self.statements.get(name).cloned() {
                 Some(statement) => {
-                    self.ensure(&statement, step);
-                    let name = statement.id.server_name();
+                    let name = self.ensure(&statement, step).server_name();
                     say::frame(step.to_server, b'D', &[b"S", &name, b"\0"]);
                 }
                 None => step.to_server.extend_from_slice(frame),

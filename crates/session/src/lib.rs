@@ -19,6 +19,7 @@ mod segment;
 mod server;
 mod session;
 mod settings;
+mod sharing;
 mod statements;
 
 pub use effect::{Event, PinReason, Step};

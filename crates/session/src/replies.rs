@@ -418,6 +418,9 @@ impl Session {
         self.status = status;
         self.block = Block::Settled;
         self.copy_in = CopyIn::No;
+        if self.ledger.is_empty() {
+            self.sharing.settle();
+        }
         let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
         if audience == Audience::Client {
             self.attempt.show(step.to_client);

@@ -17,6 +17,7 @@ use crate::replies::{Outcome, ReplyRest};
 use crate::segment::{Extent, Known, Needs, Segment};
 use crate::server::{Reported, ServerState};
 use crate::settings::{self, SettingMap, Settings};
+use crate::sharing::Sharing;
 use crate::statements::{ClientStatements, StatementNamer, Unnamed};
 
 /// When a server goes back to the pool.
@@ -148,6 +149,7 @@ pub struct Session {
     pub(crate) namer: Arc<StatementNamer>,
     pub(crate) settings: Settings,
     pub(crate) statements: ClientStatements,
+    pub(crate) sharing: Sharing,
     pub(crate) unnamed: Option<Unnamed>,
     pub(crate) unnamed_count: u64,
     pub(crate) portals: Portals,
@@ -219,6 +221,7 @@ impl Session {
             namer: settings.namer,
             settings: Settings::new(settings.startup),
             statements: ClientStatements::default(),
+            sharing: Sharing::default(),
             unnamed: None,
             unnamed_count: 0,
             portals: Portals::default(),
@@ -449,6 +452,7 @@ impl Session {
         self.status = TransactionStatus::Idle;
         self.portals = Portals::default();
         self.settings.rollback();
+        self.sharing.settle();
         self.writes.open = false;
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     startup: Arc<SettingMap>,
     committed: Arc<SettingMap>,
     layers: Vec<Layer>,
+    /// Those of SET LOCAL that shape parsing. They are never replayed.
+    local: SettingMap,
 }
 
 /// What holds since a savepoint (or, without a name, since the transaction began).
@@ -50,7 +52,7 @@ pub(crate) enum Kept {
 
 impl Settings {
     pub(crate) fn new(startup: Arc<SettingMap>) -> Self {
-        Self { committed: Arc::clone(&startup), startup, layers: Vec::new() }
+        Self { committed: Arc::clone(&startup), startup, layers: Vec::new(), local: SettingMap::new() }
     }
 
     /// What the session's server must have now.
@@ -66,6 +68,7 @@ impl Settings {
     /// A SET or RESET succeeded.
     pub(crate) fn apply(&mut self, change: &SettingChange) -> Kept {
         if change.scope == Scope::Local {
+            self.note_local(&change.change);
             return Kept::Yes;
         }
         let startup = Arc::clone(&self.startup);
@@ -90,8 +93,35 @@ impl Settings {
         }
     }
 
+    /// The settings that decide what a text is parsed into.
+    pub(crate) fn parsing(&self) -> impl Iterator<Item = (&String, &SettingValue)> {
+        self.current().iter().chain(&self.local).filter(|(name, _)| shapes_parsing(name))
+    }
+
+    /// Whether SET LOCAL changed how texts are parsed.
+    pub(crate) fn has_local(&self) -> bool {
+        !self.local.is_empty()
+    }
+
+    /// Whether the end of the transaction may change settings.
+    pub(crate) fn has_open_changes(&self) -> bool {
+        !self.layers.is_empty() || self.has_local()
+    }
+
+    fn note_local(&mut self, change: &Change) {
+        let (name, value) = match change {
+            Change::Set { name, value } => (name, value.as_str()),
+            Change::Reset { name } => (name, "DEFAULT"),
+            Change::ResetAll | Change::TransactionDefaults { .. } | Change::Other => return,
+        };
+        if shapes_parsing(name) {
+            self.local.insert(name.clone(), SettingValue::Sql(value.to_owned()));
+        }
+    }
+
     /// DISCARD ALL succeeded.
     pub(crate) fn discard_all(&mut self) {
+        self.local.clear();
         self.layers.clear();
         self.committed = Arc::clone(&self.startup);
     }
@@ -121,10 +151,12 @@ impl Settings {
 
     pub(crate) fn commit(&mut self) {
         self.committed = Arc::clone(self.current());
+        self.local.clear();
         self.layers.clear();
     }
 
     pub(crate) fn rollback(&mut self) {
+        self.local.clear();
         self.layers.clear();
     }
 
@@ -141,6 +173,35 @@ impl Settings {
         let layer = self.layers.last_mut().expect("a layer was just made");
         Arc::make_mut(&mut layer.map)
     }
+}
+
+/// Whether a change of settings may change what a text is parsed into.
+pub(crate) fn changes_parsing(change: &Change) -> bool {
+    match change {
+        Change::Set { name, .. } | Change::Reset { name } => shapes_parsing(name),
+        Change::ResetAll | Change::Other => true,
+        Change::TransactionDefaults { .. } => false,
+    }
+}
+
+/// Settings under which a text may be parsed into something else: they decide how literals are read and what names mean.
+fn shapes_parsing(name: &str) -> bool {
+    matches!(
+        name,
+        "array_nulls"
+            | "backslash_quote"
+            | "client_encoding"
+            | "datestyle"
+            | "default_text_search_config"
+            | "intervalstyle"
+            | "lc_monetary"
+            | "search_path"
+            | "standard_conforming_strings"
+            | "timezone"
+            | "timezone_abbreviations"
+            | "transform_null_equals"
+            | "xmloption"
+    )
 }
 
 /// Settings that stand for an identity or for the running transaction cannot be replayed by name.

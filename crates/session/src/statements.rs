@@ -5,19 +5,21 @@
 //! it; the unnamed statement keeps its place and is parsed again where another client's took it.
 //!
 //! Invariants: two statements have one name only if text and parameter types are the same bytes (128 bits of keyed
-//! hash, the key unknown to clients) and no schema changed between their Parses, as far as we know: a server that parsed
-//! the text before such a change would refuse to run it; what a failed Parse defined is undone.
+//! hash, the key unknown to clients), the settings that shape parsing are the same ([`crate::sharing`]), and no schema
+//! changed between their Parses, as far as we know: a server that parsed the text before such a change would refuse to run
+//! it; what a failed Parse defined is undone.
 //! Absent: SQL's PREPARE, which pins the session instead.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use pgweir_sql::Verdict;
 
 use crate::effect::AfterStatement;
+use crate::settings::SettingValue;
 
 /// Names statements; one for the process.
 #[derive(Debug, Default)]
@@ -31,7 +33,30 @@ pub struct StatementNamer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StatementId(u128);
 
+/// What tells statements of one text apart that were parsed under different settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Salt(u64);
+
 impl StatementNamer {
+    /// The salt of these settings.
+    pub(crate) fn salt_of_settings<'a>(
+        &self,
+        settings: impl Iterator<Item = (&'a String, &'a SettingValue)>,
+    ) -> Salt {
+        let mut hasher = self.keys[0].build_hasher();
+        let mut count = 0;
+        for setting in settings {
+            setting.hash(&mut hasher);
+            count += 1;
+        }
+        if count == 0 { Salt::default() } else { Salt(hasher.finish()) }
+    }
+
+    /// A salt that no other session has; another one for each `change`.
+    pub(crate) fn salt_of_session(&self, session: u64, change: u64) -> Salt {
+        Salt(self.keys[1].hash_one((session, change)))
+    }
+
     /// Tables or types may have changed: what is parsed from now on gets new names.
     pub(crate) fn schema_changed(&self) {
         self.generation.fetch_add(1, Relaxed);
@@ -53,6 +78,11 @@ impl StatementNamer {
 }
 
 impl StatementId {
+    /// The name of the same text and types under the settings of `salt`.
+    pub(crate) fn under(self, salt: Salt) -> Self {
+        Self(self.0 ^ u128::from(salt.0).wrapping_mul(SPREAD))
+    }
+
     /// The name as servers know it. Made for each Bind, so it takes no memory of its own.
     pub(crate) fn server_name(self) -> [u8; SERVER_NAME_BYTES] {
         let mut name = *b"pgweir_00000000000000000000000000000000";
@@ -63,12 +93,15 @@ impl StatementId {
     }
 }
 
+/// Odd, so that different salts never meet.
+const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 /// A word and 128 bits in hexadecimal digits.
 const SERVER_NAME_BYTES: usize = 39;
 
 /// A named statement of a client.
 #[derive(Debug)]
 pub(crate) struct Statement {
+    /// Before the settings are told apart.
     pub(crate) id: StatementId,
     /// Text, NUL, parameter types: the body of a Parse behind its name.
     pub(crate) definition: Box<[u8]>,
