@@ -7,17 +7,18 @@
 
 use pgweir_cluster::NodeSet;
 
-use crate::statements::NameChange;
+use crate::statements::{NameChange, Unnamed};
 
 /// The segments that went to a standby and are not answered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
     /// The client's bytes of all segments in flight, while `state` is hidden.
     bytes: Vec<u8>,
-    /// How many segments are in flight.
-    segments: usize,
     /// What the segments in flight did to the client's statement names.
     names: Vec<NameChange>,
+    /// What the client's unnamed statement was before the segments in flight; else a buffer for the next one.
+    unnamed: Option<Unnamed>,
+    unnamed_is: Kept,
     /// Replies that say nothing yet (ParseComplete and the like).
     withheld: Vec<u8>,
     state: State,
@@ -34,17 +35,44 @@ enum State {
     Hidden,
 }
 
+/// What the unnamed statement of an attempt is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kept {
+    #[default]
+    Spare,
+    /// What it was before the segments in flight.
+    Before,
+}
+
+/// Whether something that was sent earlier is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InFlight {
+    Nothing,
+    Something,
+}
+
+/// What is taken back from a server that will not answer.
+#[derive(Debug)]
+pub(crate) struct TakenBack {
+    /// The client's bytes, to be sent again.
+    pub(crate) bytes: Vec<u8>,
+    /// The name changes to undo, newest last.
+    pub(crate) names: Vec<NameChange>,
+    /// What the unnamed statement was, if it changed.
+    pub(crate) unnamed: Option<Option<Unnamed>>,
+}
+
 impl Attempt {
     /// Keeps a segment that is about to be sent; `limit` is the most bytes that are kept.
-    pub(crate) fn begin(&mut self, segment: &[u8], limit: usize) {
-        if self.segments == 0 {
+    pub(crate) fn begin(&mut self, segment: &[u8], in_flight: InFlight, limit: usize, out: &mut Vec<u8>) {
+        if in_flight == InFlight::Nothing {
+            self.show(out);
             self.state = State::Hidden;
         }
-        self.segments += 1;
         if self.state == State::Hidden && self.bytes.len() + segment.len() <= limit {
             self.bytes.extend_from_slice(segment);
-        } else if self.withheld.is_empty() {
-            self.open();
+        } else {
+            self.show(out);
         }
     }
 
@@ -57,6 +85,14 @@ impl Attempt {
     pub(crate) fn renamed(&mut self, change: impl FnOnce() -> NameChange) {
         if self.is_hidden() {
             self.names.push(change());
+        }
+    }
+
+    /// The unnamed statement is about to change by a segment in flight. It gets another buffer to be written in.
+    pub(crate) fn unnamed_changes(&mut self, unnamed: &mut Option<Unnamed>) {
+        if self.is_hidden() && self.unnamed_is == Kept::Spare {
+            self.unnamed_is = Kept::Before;
+            std::mem::swap(&mut self.unnamed, unnamed);
         }
     }
 
@@ -76,20 +112,23 @@ impl Attempt {
         }
     }
 
-    /// The oldest segment is answered in full.
+    /// A segment is answered in full.
     pub(crate) fn answered(&mut self) {
         debug_assert!(self.withheld.is_empty(), "held-back replies are shown before their segment ends");
-        self.segments = self.segments.saturating_sub(1);
         self.tried = NodeSet::default();
         self.open();
     }
 
-    /// Takes the bytes to send again, and the name changes to undo, newest last.
-    pub(crate) fn take(&mut self) -> (Vec<u8>, Vec<NameChange>) {
+    /// Takes everything back that was not shown.
+    pub(crate) fn take(&mut self) -> TakenBack {
         self.withheld.clear();
-        self.segments = 0;
         self.state = State::Open;
-        (std::mem::take(&mut self.bytes), std::mem::take(&mut self.names))
+        let before = std::mem::take(&mut self.unnamed_is) == Kept::Before;
+        TakenBack {
+            bytes: std::mem::take(&mut self.bytes),
+            names: std::mem::take(&mut self.names),
+            unnamed: before.then(|| self.unnamed.take()),
+        }
     }
 
     /// Gives an idle session's buffers back when they are larger than `spare_max`.
@@ -100,10 +139,14 @@ impl Attempt {
         if self.withheld.capacity() > spare_max {
             self.withheld = Vec::new();
         }
+        if self.unnamed.as_ref().is_some_and(|unnamed| unnamed.definition.capacity() > spare_max) {
+            self.unnamed = None;
+        }
     }
 
     fn open(&mut self) {
         self.state = State::Open;
+        self.unnamed_is = Kept::Spare;
         self.bytes.clear();
         self.names.clear();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pgweir_sql::{Kind, PinCause, SettingChange, Verdict};
+use pgweir_sql::{CopyDirection, DiscardScope, Kind, PinCause, SettingChange, Target, Verdict};
 use pgweir_wire::SqlState;
 
 /// What a session needs while it takes one step: the time, the classifier of this thread, and where bytes go.
@@ -77,8 +77,9 @@ pub(crate) struct AfterStatement {
 
 impl AfterStatement {
     /// The books' share of `text`; `None` for the ordinary statement, which has none.
-    pub(crate) fn of(text: &[u8], kind: Kind) -> Option<Self> {
-        let plain = Self { kind, setting: None, name: None };
+    pub(crate) fn of(text: &[u8], verdict: Verdict) -> Option<Self> {
+        let kind = verdict.kind;
+        let plain = Self::plain(kind);
         match kind {
             Kind::Set | Kind::Reset => Some(Self { setting: pgweir_sql::setting_change(text), ..plain }),
             Kind::Savepoint | Kind::RollbackTo | Kind::ReleaseSavepoint => {
@@ -99,7 +100,22 @@ impl AfterStatement {
             | Kind::PrepareTransaction
             | Kind::Ddl
             | Kind::Discard(_) => Some(plain),
-            _ => None,
+            _ => plain.may_copy_in().then_some(plain).filter(|_| verdict.target == Target::Primary),
         }
+    }
+
+    /// A statement of which the kind is all there is to know.
+    pub(crate) const fn plain(kind: Kind) -> Self {
+        Self { kind, setting: None, name: None }
+    }
+
+    /// Whether the server may begin to read COPY data for it.
+    pub(crate) const fn may_copy_in(&self) -> bool {
+        matches!(self.kind, Kind::Copy(CopyDirection::In) | Kind::Multi | Kind::Other)
+    }
+
+    /// Whether it changes what statement names mean, so that requests behind it must wait until it is done.
+    pub(crate) const fn is_barrier(&self) -> bool {
+        matches!(self.kind, Kind::Deallocate | Kind::Discard(DiscardScope::All))
     }
 }

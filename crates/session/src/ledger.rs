@@ -8,13 +8,16 @@
 //! up to the next Sync, simple queries among them, as the server does; an empty ledger is not rest (a segment may be
 //! open): only ReadyForQuery proves rest.
 //!
+//! Segments are numbered by the ReadyForQuery that ends them. What a segment before the last such end has asked for is
+//! in doubt until it is answered: an error in front of it makes the server skip it.
+//!
 //! Manual: Frontend/Backend Protocol, "Extended Query" and "Pipelining".
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::effect::AfterStatement;
-use crate::statements::{NameChange, StatementId};
+use crate::statements::{NameChange, SegmentNumber, StatementId, UnnamedToken};
 
 /// Who hears the replies to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,7 @@ pub(crate) enum Owed {
     /// A reply that we make ourselves when its turn comes; on failure the names are put back.
     Local(&'static [u8], Option<Box<NameChange>>),
     /// ParseComplete; on failure the names are put back and the server does not have the statement.
-    Parse(Audience, Option<Box<NameChange>>, Option<StatementId>),
+    Parse(Audience, Option<Box<NameChange>>, Parsed),
     /// An error that we provoked, whose text we replace.
     Provoked(Box<Provoked>),
     /// Everything a simple query brings, up to ReadyForQuery.
@@ -50,6 +53,15 @@ pub(crate) enum Owed {
     Sync(Audience),
     /// Not a promise: the client ended its COPY here.
     CopyEnd,
+}
+
+/// What a Parse gives the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parsed {
+    Named(StatementId),
+    Unnamed(UnnamedToken),
+    /// A statement that is gone before anybody could use it.
+    Passing,
 }
 
 /// An error that the client must see in place of the one we provoked.
@@ -81,6 +93,26 @@ impl Owed {
         matches!(self, Self::Sync(_) | Self::SimpleQuery(..) | Self::FunctionCall)
     }
 
+    /// Whether the server may begin to read COPY data for this.
+    fn may_copy_in(&self) -> bool {
+        match self {
+            Self::SimpleQuery(Audience::Client, after) | Self::Execute(after) => {
+                after.as_ref().is_some_and(|after| after.may_copy_in())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what follows must wait for this: it changes what statement names mean.
+    fn is_barrier(&self) -> bool {
+        match self {
+            Self::SimpleQuery(Audience::Client, after) | Self::Execute(after) => {
+                after.as_ref().is_some_and(|after| after.is_barrier())
+            }
+            _ => false,
+        }
+    }
+
     /// Whether an error in reply to this makes the server skip to the next Sync.
     const fn is_extended(&self) -> bool {
         matches!(
@@ -99,6 +131,25 @@ impl Owed {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     owed: VecDeque<Owed>,
+    /// How many promises end with ReadyForQuery.
+    readies: usize,
+    /// How many promises may begin a COPY IN.
+    copies: usize,
+    /// How many promises are ParseComplete.
+    parses: usize,
+    /// How many promises everything else must wait for.
+    barriers: usize,
+    /// How many segments have been ended, ever.
+    ended: SegmentNumber,
+    flush: Flush,
+}
+
+/// Whether the server was told to send what it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Flush {
+    #[default]
+    Unasked,
+    Asked,
 }
 
 impl Ledger {
@@ -111,6 +162,9 @@ impl Ledger {
     }
 
     pub(crate) fn promise(&mut self, owed: Owed) {
+        self.count(&owed, |counter| *counter += 1);
+        self.ended += SegmentNumber::from(owed.ends_with_ready());
+        self.flush = Flush::Unasked;
         self.owed.push_back(owed);
     }
 
@@ -118,9 +172,59 @@ impl Ledger {
         self.owed.front()
     }
 
+    /// The number of the segment that is being sent.
+    pub(crate) const fn segment(&self) -> SegmentNumber {
+        self.ended
+    }
+
+    /// Whether the segment of this number is sent but not answered in full, so that parts of it may yet be skipped.
+    pub(crate) const fn in_doubt(&self, segment: SegmentNumber) -> bool {
+        segment < self.ended && segment + self.readies as SegmentNumber >= self.ended
+    }
+
+    /// Whether a ReadyForQuery is owed: then the server answers what was sent before it without being asked to.
+    pub(crate) const fn owes_ready(&self) -> bool {
+        self.readies > 0
+    }
+
+    /// Whether everything else must wait for replies.
+    pub(crate) const fn has_barrier(&self) -> bool {
+        self.barriers > 0
+    }
+
+    /// Whether the server must be told to send what it owes, since nothing that was sent makes it do so. Asks for it once.
+    pub(crate) fn wants_flush(&mut self) -> bool {
+        let unasked = std::mem::replace(&mut self.flush, Flush::Asked) == Flush::Unasked;
+        unasked && self.owed.back().is_some_and(|owed| !owed.ends_with_ready())
+    }
+
+    /// Whether a Parse is not answered.
+    pub(crate) const fn has_parse(&self) -> bool {
+        self.parses > 0
+    }
+
+    /// Whether the server may begin to read COPY data, or does.
+    pub(crate) const fn has_copy(&self) -> bool {
+        self.copies > 0
+    }
+
+    /// Whether the server may begin to read COPY data that the client has not ended.
+    pub(crate) fn may_copy_in(&self) -> bool {
+        let mut newest_first = self.owed.iter().rev();
+        self.copies > 0
+            && newest_first
+                .find(|owed| matches!(owed, Owed::CopyEnd) || owed.may_copy_in())
+                .is_some_and(|owed| !matches!(owed, Owed::CopyEnd))
+    }
+
     /// Takes the oldest promise if `expected` says that the reply at hand settles it.
     pub(crate) fn settle(&mut self, expected: impl FnOnce(&Owed) -> bool) -> Option<Owed> {
-        if self.owed.front().is_some_and(expected) { self.owed.pop_front() } else { None }
+        if !self.owed.front().is_some_and(expected) {
+            return None;
+        }
+        let owed = self.pop_front();
+        self.skip_copy_ends();
+        owed
     }
 
     /// Takes the oldest promise if it ends with ReadyForQuery.
@@ -137,10 +241,9 @@ impl Ledger {
             return SkipsUntilSync::No;
         }
         let sync = self.owed.iter().position(|o| matches!(o, Owed::Sync(_)));
-        let mut gone: Vec<Owed> = self.owed.drain(..sync.unwrap_or(self.owed.len())).collect();
-        while let Some(owed) = gone.pop() {
-            dropped(owed);
-        }
+        let gone: Vec<Owed> =
+            std::iter::from_fn(|| self.pop_front()).take(sync.unwrap_or(usize::MAX)).collect();
+        gone.into_iter().rev().for_each(&mut dropped);
         if sync.is_some() { SkipsUntilSync::No } else { SkipsUntilSync::Yes }
     }
 
@@ -149,27 +252,47 @@ impl Ledger {
     /// Answers whether the client has ended the COPY already.
     pub(crate) fn copy_in_begun(&mut self) -> bool {
         let end = self.owed.iter().position(|o| matches!(o, Owed::CopyEnd));
+        if let Some(end) = end {
+            self.owed.remove(end);
+        }
         let until = end.unwrap_or(self.owed.len());
-        let mut at = 0;
-        self.owed.retain(|owed| {
-            let inside = at > 0 && at < until;
-            at += 1;
-            !(inside && matches!(owed, Owed::Sync(_)))
-        });
+        for at in (1..until).rev().filter(|at| matches!(self.owed[*at], Owed::Sync(_))).collect::<Vec<_>>() {
+            self.owed.remove(at);
+            self.readies -= 1;
+        }
         end.is_some()
     }
 
+    /// Gives up every promise.
+    pub(crate) fn clear(&mut self) {
+        *self = Self { ended: self.ended, ..Self::default() };
+    }
+
+    fn pop_front(&mut self) -> Option<Owed> {
+        let owed = self.owed.pop_front()?;
+        self.count(&owed, |counter| *counter -= 1);
+        Some(owed)
+    }
+
     /// Drops the marks of a COPY's end that stand in front: they are no promises.
-    pub(crate) fn skip_copy_ends(&mut self) {
+    fn skip_copy_ends(&mut self) {
         while matches!(self.owed.front(), Some(Owed::CopyEnd)) {
             self.owed.pop_front();
         }
     }
 
-    /// Gives up every promise, newest first.
-    pub(crate) fn clear(&mut self, mut dropped: impl FnMut(Owed)) {
-        while let Some(owed) = self.owed.pop_back() {
-            dropped(owed);
+    fn count(&mut self, owed: &Owed, change: impl Fn(&mut usize)) {
+        if owed.ends_with_ready() {
+            change(&mut self.readies);
+        }
+        if owed.may_copy_in() {
+            change(&mut self.copies);
+        }
+        if matches!(owed, Owed::Parse(..)) {
+            change(&mut self.parses);
+        }
+        if owed.is_barrier() {
+            change(&mut self.barriers);
         }
     }
 }
@@ -186,7 +309,9 @@ mod tests {
     use super::*;
 
     fn ledger(owed: impl IntoIterator<Item = Owed>) -> Ledger {
-        Ledger { owed: owed.into_iter().collect() }
+        let mut ledger = Ledger::default();
+        owed.into_iter().for_each(|owed| ledger.promise(owed));
+        ledger
     }
 
     #[test]
@@ -206,7 +331,7 @@ mod tests {
 
     #[test]
     fn an_error_without_sync_skips() {
-        let mut it = ledger([Owed::Parse(Audience::Client, None, None), Owed::Bind]);
+        let mut it = ledger([Owed::Parse(Audience::Client, None, Parsed::Passing), Owed::Bind]);
         assert_eq!(it.fail(|_| ()), SkipsUntilSync::Yes);
         assert!(it.is_empty());
     }
@@ -227,9 +352,20 @@ mod tests {
             Owed::Sync(Audience::Client),
         ]);
         assert!(it.copy_in_begun());
-        assert_eq!(it.len(), 3);
+        assert_eq!(it.len(), 2);
         let mut open = ledger([Owed::Execute(None), Owed::Sync(Audience::Client)]);
         assert!(!open.copy_in_begun());
         assert_eq!(open.len(), 1);
+    }
+
+    #[test]
+    fn a_segment_is_in_doubt_until_it_is_answered() {
+        let mut it = ledger([Owed::Bind, Owed::Sync(Audience::Client), Owed::Bind]);
+        assert_eq!(it.segment(), 1);
+        assert!(it.in_doubt(0), "it was ended and is not answered");
+        assert!(!it.in_doubt(1), "what fails in the segment at hand is skipped with it");
+        it.fail(drop);
+        it.settle_ready();
+        assert!(!it.in_doubt(0));
     }
 }

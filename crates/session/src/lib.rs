@@ -10,10 +10,15 @@
 //! Absent: sockets, locks, clocks, the choice of a node.
 
 mod attempt;
+mod books;
 mod dispatch;
 mod effect;
+mod endings;
 mod error;
+mod extended;
+mod hold;
 mod ledger;
+mod portals;
 mod replies;
 mod segment;
 mod server;
@@ -21,14 +26,17 @@ mod session;
 mod settings;
 mod sharing;
 mod statements;
+mod terms;
 
 pub use effect::{Event, PinReason, Step};
+pub use endings::{AtRest, AtTheEnd, OnServerLost};
 pub use error::{Blame, SessionError};
 pub use replies::{AfterReplies, ServerTook};
 pub use server::{Reported, ServerState};
-pub use session::{
-    AtRest, AtTheEnd, ClientTook, Limits, Liveness, Next, NodeRole, OnServerLost, Pinned, PoolMode, Refusal,
-    Session, SessionSettings,
-};
+pub use session::{ClientTook, Next, Pinned, Session};
 pub use settings::{SettingMap, SettingValue, startup_settings};
 pub use statements::StatementNamer;
+pub use terms::{Limits, Liveness, NodeRole, PoolMode, Refusal, SessionSettings};
+
+#[cfg(test)]
+mod tests;

@@ -3,19 +3,17 @@
 //! Invariants: a reply that was not owed ends the session and the server's use; consecutive replies that go to the
 //! client unchanged are handed on as one run; rows are never looked into.
 
-use std::sync::Arc;
-
-use pgweir_sql::{DiscardScope, Kind};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::say::{self, Complaint, Severity};
 use pgweir_wire::{BackendTag, ErrorFields, Header, SqlState, TransactionStatus, body};
 
-use crate::dispatch::{Block, CopyIn, Portals, Skipping, linked};
-use crate::effect::{AfterStatement, Event, PinReason, Step};
+use crate::dispatch::{Block, CopyIn};
+use crate::effect::{Event, Step};
+use crate::endings::AtRest;
 use crate::error::SessionError;
-use crate::ledger::{Audience, Owed, SkipsUntilSync};
-use crate::session::{AtRest, NodeRole, Pinned, PoolMode, Preparing, Session};
-use crate::settings::Kept;
+use crate::ledger::{Audience, Owed, Parsed};
+use crate::session::{Pinned, Preparing, Session, linked};
+use crate::terms::{NodeRole, PoolMode};
 
 /// How much of the server's bytes a step took, and what follows from them.
 #[derive(Debug)]
@@ -56,6 +54,13 @@ pub(crate) enum Outcome {
     Failed,
 }
 
+/// Replies that go to the client as they came, up to where they were looked at.
+struct Run<'a> {
+    input: &'a [u8],
+    start: usize,
+    at: usize,
+}
+
 /// What becomes of one reply.
 enum Pass {
     Forward,
@@ -70,6 +75,8 @@ enum Pass {
 const ERROR_INSPECTED_MAX: usize = 8 * 1024;
 /// The longest command tag or reported setting that a server may send.
 const SHORT_REPLY_MAX: usize = 64 * 1024;
+/// What an idle session's buffers may keep.
+const SPARE_BUFFER_MAX: usize = 4 * 1024;
 /// Replies held back while nothing of an answer has been shown.
 const WITHHELD_MAX: usize = 64 * 1024;
 
@@ -79,68 +86,67 @@ impl Session {
     /// # Errors
     /// The server broke the protocol, or the session's mode forbids what happened; the session is over.
     pub fn on_server(&mut self, input: &[u8], step: &mut Step<'_>) -> Result<ServerTook, SessionError> {
-        let mut run = 0;
-        let mut at = 0;
+        let mut run = Run { input, start: 0, at: 0 };
         let then = loop {
-            match self.reply_rest {
-                ReplyRest::Nothing => {}
-                ReplyRest::Forward(left) => {
-                    let taken = left.min(input.len() - at);
-                    at += taken;
-                    self.reply_rest =
-                        if left > taken { ReplyRest::Forward(left - taken) } else { ReplyRest::Nothing };
-                }
-                ReplyRest::Swallow(left) => {
-                    self.tell_client(&input[run..at], step);
-                    let taken = left.min(input.len() - at);
-                    at += taken;
-                    run = at;
-                    self.reply_rest =
-                        if left > taken { ReplyRest::Swallow(left - taken) } else { ReplyRest::Nothing };
-                }
-            }
-            let Some((header, tag)) = self.next_reply(&input[at..])? else { break AfterReplies::Input };
-            let body = &input[at + HEADER_BYTES..input.len().min(at + header.total())];
-            match self.reply(tag, body, step)? {
+            self.pass_reply_on(&mut run, step);
+            self.tell_locals(&mut run, step);
+            let Some((header, tag)) = self.next_reply(&input[run.at..])? else { break AfterReplies::Input };
+            let end = input.len().min(run.at + header.total());
+            match self.reply(tag, &input[run.at + HEADER_BYTES..end], step)? {
                 Pass::Forward => {
                     if is_decisive(tag) || self.ledger.is_empty() {
                         self.attempt.show(step.to_client);
                     }
                     self.reply_rest = ReplyRest::Forward(header.total());
-                    if matches!(self.ledger.head(), Some(Owed::Local(..))) {
-                        (at, run) = self.run_ends(input, run, at, step);
-                        self.tell_locals(step);
-                    }
                 }
                 Pass::Swallow => self.reply_rest = ReplyRest::Swallow(header.total()),
                 Pass::Instead(complaint, message) => {
                     self.attempt.show(step.to_client);
-                    self.tell_client(&input[run..at], step);
-                    run = at;
+                    self.tell_run(&mut run, step);
                     say::error(step.to_client, &Complaint { message: &message, ..complaint });
                     self.reply_rest = ReplyRest::Swallow(header.total());
                 }
-                Pass::End(then, Audience::Client) => {
-                    self.attempt.show(step.to_client);
-                    at += body.len() + HEADER_BYTES;
-                    break then;
-                }
-                Pass::End(then, Audience::Proxy) => {
-                    // What was held back of an answer that is given up was never shown.
-                    if !matches!(then, AfterReplies::SendAgain(_)) {
-                        self.tell_client(&input[run..at], step);
+                Pass::End(then, audience) => {
+                    match (&then, audience) {
+                        // What was held back of an answer that is given up was never shown.
+                        (AfterReplies::SendAgain(_), _) => {}
+                        (_, Audience::Proxy) => self.tell_run(&mut run, step),
+                        (_, Audience::Client) => {
+                            self.attempt.show(step.to_client);
+                            run.at = end;
+                            self.tell_run(&mut run, step);
+                        }
                     }
-                    at += body.len() + HEADER_BYTES;
-                    run = at;
+                    (run.start, run.at) = (end, end);
                     break then;
                 }
             }
         };
-        self.tell_client(&input[run..at], step);
+        self.tell_run(&mut run, step);
         if matches!(then, AfterReplies::Release(_)) {
-            self.attempt.relax(4096);
+            self.attempt.relax(SPARE_BUFFER_MAX);
         }
-        Ok(ServerTook { bytes: at, then })
+        Ok(ServerTook { bytes: run.at, then })
+    }
+
+    /// Takes the rest of a reply that came in part.
+    fn pass_reply_on(&mut self, run: &mut Run<'_>, step: &mut Step<'_>) {
+        let here = run.input.len() - run.at;
+        match self.reply_rest {
+            ReplyRest::Nothing => {}
+            ReplyRest::Forward(left) => {
+                run.at += left.min(here);
+                self.reply_rest =
+                    if left > here { ReplyRest::Forward(left - here) } else { ReplyRest::Nothing };
+            }
+            ReplyRest::Swallow(left) => {
+                self.tell_run(run, step);
+                run.at += left.min(here);
+                run.start = run.at;
+                self.reply_rest =
+                    if left > here { ReplyRest::Swallow(left - here) } else { ReplyRest::Nothing };
+            }
+        }
     }
 
     /// The next reply, if enough of it is there to be judged.
@@ -161,16 +167,10 @@ impl Session {
         Ok((input.len() - HEADER_BYTES >= inspected).then_some((header, tag)))
     }
 
-    /// Puts the run, with the part of the current reply that is here, before what we say ourselves.
-    fn run_ends(&mut self, input: &[u8], run: usize, at: usize, step: &mut Step<'_>) -> (usize, usize) {
-        let ReplyRest::Forward(total) = self.reply_rest else { return (at, run) };
-        let end = input.len().min(at + total);
-        self.reply_rest = match at + total - end {
-            0 => ReplyRest::Nothing,
-            left => ReplyRest::Forward(left),
-        };
-        self.tell_client(&input[run..end], step);
-        (end, end)
+    /// Tells the client the replies that were looked at.
+    fn tell_run(&mut self, run: &mut Run<'_>, step: &mut Step<'_>) {
+        self.tell_client(&run.input[run.start..run.at], step);
+        run.start = run.at;
     }
 
     /// Gives the client bytes, or holds them back while nothing has been shown.
@@ -186,18 +186,24 @@ impl Session {
     }
 
     /// Makes the replies of our own whose turn has come.
-    fn tell_locals(&mut self, step: &mut Step<'_>) {
-        while let Some(Owed::Local(reply, _)) = self.ledger.settle(|owed| matches!(owed, Owed::Local(..))) {
-            self.tell_client(reply, step);
+    fn tell_locals(&mut self, run: &mut Run<'_>, step: &mut Step<'_>) {
+        if !matches!(self.reply_rest, ReplyRest::Nothing) {
+            return;
         }
-        if self.ledger.is_empty() {
-            self.attempt.show(step.to_client);
+        while let Some(Owed::Local(reply, _)) = self.ledger.settle(|owed| matches!(owed, Owed::Local(..))) {
+            self.tell_run(run, step);
+            self.tell_client(reply, step);
+            if self.ledger.is_empty() {
+                self.attempt.show(step.to_client);
+            }
         }
     }
 
     fn reply(&mut self, tag: BackendTag, body: &[u8], step: &mut Step<'_>) -> Result<Pass, SessionError> {
-        self.ledger.skip_copy_ends();
         let not_owed = SessionError::ServerReply { tag: tag.byte() };
+        if self.link.is_none() {
+            return Err(not_owed);
+        }
         match tag {
             BackendTag::DataRow
             | BackendTag::CopyData
@@ -210,9 +216,8 @@ impl Session {
                 .settle(|owed| matches!(owed, Owed::Describe))
                 .map_or_else(|| self.for_head(not_owed), |_| Ok(Pass::Forward)),
             BackendTag::NoData => self.settle(|owed| matches!(owed, Owed::Describe), not_owed),
-            BackendTag::ParseComplete => self.settle(|owed| matches!(owed, Owed::Parse(..)), not_owed),
             BackendTag::BindComplete => self.settle(|owed| matches!(owed, Owed::Bind), not_owed),
-            BackendTag::CloseComplete => self.settle(|owed| matches!(owed, Owed::Close(..)), not_owed),
+            BackendTag::CloseComplete | BackendTag::ParseComplete => self.settle_statement(tag, not_owed),
             BackendTag::PortalSuspended => self.settle(|owed| matches!(owed, Owed::Execute(_)), not_owed),
             BackendTag::CommandComplete | BackendTag::EmptyQueryResponse => {
                 self.completed(tag, body, not_owed, step)
@@ -259,6 +264,25 @@ impl Session {
         })
     }
 
+    /// A statement was parsed or closed.
+    fn settle_statement(&mut self, tag: BackendTag, not_owed: SessionError) -> Result<Pass, SessionError> {
+        let statements = &mut linked(&mut self.link).server.statements;
+        match (tag, self.ledger.head()) {
+            (BackendTag::ParseComplete, Some(Owed::Parse(_, _, parsed))) => match parsed {
+                Parsed::Named(id) => statements.parsed(*id),
+                Parsed::Unnamed(token) => statements.parsed_unnamed(*token),
+                Parsed::Passing => {}
+            },
+            (BackendTag::CloseComplete, Some(Owed::Close(_, id))) => {
+                if let Some(id) = id {
+                    statements.closed(*id);
+                }
+            }
+            _ => return Err(not_owed),
+        }
+        self.settle(|_| true, not_owed)
+    }
+
     /// A message that answers nothing: the client hears it if it is the one being answered.
     fn aside(&self) -> Pass {
         match self.ledger.head() {
@@ -298,60 +322,25 @@ impl Session {
         Ok(Pass::Forward)
     }
 
-    /// Writes into the books what a finished statement changed.
-    fn apply(&mut self, after: &AfterStatement, command_tag: &[u8], step: &mut Step<'_>) {
-        let name = after.name.as_deref();
-        match (after.kind, name) {
-            (Kind::Set | Kind::Reset, _) => {
-                let kept = after.setting.as_ref().map_or(Kept::No, |change| self.settings.apply(change));
-                if kept == Kept::No {
-                    self.pin(PinReason::Setting, step);
-                }
-            }
-            (Kind::Savepoint, Some(name)) => self.settings.savepoint(name),
-            (Kind::RollbackTo, Some(name)) => self.settings.rollback_to(name),
-            (Kind::ReleaseSavepoint, Some(name)) => self.settings.release(name),
-            (Kind::Commit | Kind::CommitAndChain | Kind::PrepareTransaction, _) => {
-                if command_tag.starts_with(b"ROLLBACK") {
-                    self.settings.rollback();
-                } else {
-                    self.settings.commit();
-                }
-            }
-            (Kind::Rollback | Kind::RollbackAndChain, _) => self.settings.rollback(),
-            (Kind::Discard(DiscardScope::All), _) => {
-                self.settings.discard_all();
-                self.statements.clear();
-                self.unnamed = None;
-                linked(&mut self.link).server.discard_all();
-                self.unpin(step);
-            }
-            (Kind::Deallocate, None) => {
-                self.statements.clear();
-                linked(&mut self.link).server.statements.clear();
-            }
-            (Kind::Ddl, _) => self.namer.schema_changed(),
-            _ => {}
-        }
-    }
-
     /// An error: decides whether the client sees it, and drops what the server will not answer any more.
     fn failed(&mut self, body: &[u8], step: &mut Step<'_>) -> Result<Pass, SessionError> {
         let fields = ErrorFields::new(body);
         let head = self.ledger.head();
         if let Some(Owed::SimpleQuery(Audience::Proxy, _)) = head {
+            let standby = linked(&mut self.link).role == NodeRole::Standby;
+            let node_fails = fields.is_fatal() || (standby && node_is_at_fault(fields.sqlstate()));
+            if self.is_preparing() && node_fails {
+                return Ok(self.send_again());
+            }
             self.refused = Some(body.to_vec());
             return Err(SessionError::SettingsRefused);
         }
         if is_stale_statement(fields) {
             self.namer.schema_changed();
         }
-        let link = linked(&mut self.link);
-        if link.role == NodeRole::Standby && self.attempt.is_hidden() && node_is_at_fault(fields.sqlstate()) {
-            let node = link.node;
-            self.attempt.tried.insert(node);
-            let bytes = self.take_back();
-            return Ok(Pass::End(AfterReplies::SendAgain(bytes), Audience::Proxy));
+        let standby = linked(&mut self.link).role == NodeRole::Standby;
+        if standby && self.attempt.is_hidden() && node_is_at_fault(fields.sqlstate()) {
+            return Ok(self.send_again());
         }
         let instead = match head {
             Some(Owed::Provoked(provoked)) => Some((provoked.sqlstate, provoked.message.clone())),
@@ -369,42 +358,13 @@ impl Session {
         }))
     }
 
-    /// Drops the promises that an error makes void, and undoes what they would have named.
-    fn drop_failed(&mut self) {
-        let Self { ledger, statements, unnamed, link, .. } = self;
-        let server = &mut linked(link).server.statements;
-        let skips = ledger.fail(|owed| match owed {
-            Owed::Parse(_, change, id) => {
-                if let Some(change) = change {
-                    statements.undo(*change);
-                }
-                match id {
-                    Some(id) => server.remove(id),
-                    None => {
-                        server.unnamed = None;
-                        *unnamed = None;
-                    }
-                }
-            }
-            Owed::Local(_, Some(change)) => statements.undo(*change),
-            Owed::Close(Audience::Proxy, Some(id)) => {
-                // The server still has it, one more than the limit says.
-                server.add(id, usize::MAX);
-            }
-            Owed::Bind
-            | Owed::Close(..)
-            | Owed::CopyEnd
-            | Owed::Describe
-            | Owed::Execute(_)
-            | Owed::FunctionCall
-            | Owed::Local(_, None)
-            | Owed::Provoked(_)
-            | Owed::SimpleQuery(..)
-            | Owed::Sync(_) => {}
-        });
-        if skips == SkipsUntilSync::Yes {
-            self.skipping = Skipping::Server;
+    /// Leaves the node at hand: another one is asked, and the client does not notice.
+    fn send_again(&mut self) -> Pass {
+        let link = linked(&mut self.link);
+        if link.role == NodeRole::Standby {
+            self.attempt.tried.insert(link.node);
         }
+        Pass::End(AfterReplies::SendAgain(self.take_back()), Audience::Proxy)
     }
 
     /// ReadyForQuery: the only word that proves rest.
@@ -413,14 +373,12 @@ impl Session {
         let &[byte] = body else { return Err(not_owed) };
         let status = TransactionStatus::from_byte(byte).ok_or(not_owed)?;
         let audience = self.ledger.settle_ready().ok_or(not_owed)?.audience();
-        // The end of a COPY that the client sent before it knew that the COPY had begun.
-        self.ledger.skip_copy_ends();
         self.status = status;
-        self.block = Block::Settled;
-        self.copy_in = CopyIn::No;
         if self.ledger.is_empty() {
+            self.block = Block::Settled;
             self.sharing.settle();
         }
+        self.copy_in = CopyIn::No;
         let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
         if audience == Audience::Client {
             self.attempt.show(step.to_client);
@@ -444,25 +402,6 @@ impl Session {
             Some(_) | None if audience == Audience::Proxy => Pass::Swallow,
             Some(_) | None => Pass::Forward,
         })
-    }
-
-    /// The server is in no transaction: what was set is kept or forgotten, and what was written counts.
-    fn transaction_ended(&mut self, failed: bool, audience: Audience, step: &mut Step<'_>) {
-        if failed {
-            self.settings.rollback();
-        } else {
-            self.settings.commit();
-        }
-        let current = Arc::clone(self.settings.current());
-        linked(&mut self.link).server.settings = current;
-        self.portals = Portals::default();
-        if self.writes.open {
-            self.writes.open = false;
-            self.writes.last = Some(step.now);
-        }
-        if audience == Audience::Client {
-            step.events.push(Event::TransactionEnded);
-        }
     }
 }
 

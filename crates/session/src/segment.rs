@@ -10,7 +10,8 @@ use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::{FrontendTag, Header};
 
 use crate::error::SessionError;
-use crate::statements::{ClientStatements, Unnamed};
+use crate::ledger::Ledger;
+use crate::statements::{ClientStatements, Presence, ServerStatements, Unnamed};
 
 /// The scan of a segment that has not been sent.
 #[derive(Debug)]
@@ -20,7 +21,11 @@ pub(crate) struct Segment {
     /// How far the scan got.
     pub(crate) extent: Extent,
     pub(crate) needs: Needs,
-    executes: Executes,
+    /// What its messages are, apart from the last.
+    pub(crate) begins: Begins,
+    runs: Runs,
+    unnamed: Origin,
+    doubt: Doubt,
 }
 
 /// Where a segment ends.
@@ -49,10 +54,34 @@ pub(crate) enum Needs {
     Primary,
 }
 
+/// Whether a segment has extended-query messages that an error would make the server skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Executes {
+pub(crate) enum Begins {
+    /// It is a simple query, a function call, or a Sync alone.
+    Simple,
+    Extended,
+}
+
+/// Whether a segment binds or runs a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs {
     No,
     Yes,
+}
+
+/// Where the unnamed statement comes from that a segment uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The segment parses it.
+    Own,
+    Earlier,
+}
+
+/// Whether replies that are outstanding decide what a segment's statements are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    None,
+    Some,
 }
 
 /// What the scan may look at.
@@ -61,6 +90,8 @@ pub(crate) struct Known<'a> {
     pub(crate) lexing: Lexing,
     pub(crate) statements: &'a ClientStatements,
     pub(crate) unnamed: Option<&'a Unnamed>,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) server: Option<&'a ServerStatements>,
     /// The longest segment that is held.
     pub(crate) bytes_max: usize,
 }
@@ -75,7 +106,15 @@ pub(crate) fn needs(verdict: Verdict) -> Needs {
 
 impl Segment {
     pub(crate) const fn new() -> Self {
-        Self { scanned: 0, extent: Extent::Open, needs: Needs::Nothing, executes: Executes::No }
+        Self {
+            scanned: 0,
+            extent: Extent::Open,
+            needs: Needs::Nothing,
+            begins: Begins::Simple,
+            runs: Runs::No,
+            unnamed: Origin::Earlier,
+            doubt: Doubt::None,
+        }
     }
 
     /// Looks at what came since the last scan. `input` begins where the segment begins.
@@ -100,6 +139,11 @@ impl Segment {
         Ok(self.extent)
     }
 
+    /// Whether it uses a statement that an earlier segment may or may not have brought about.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.doubt == Doubt::Some
+    }
+
     fn message(&mut self, tag: FrontendTag, body: &[u8], known: &mut Known<'_>) -> Result<(), SessionError> {
         let malformed = SessionError::ClientMessage { tag: tag.byte() };
         match tag {
@@ -111,14 +155,20 @@ impl Segment {
             FrontendTag::Parse => {
                 let parse = Parse::read(body).ok_or(malformed)?;
                 self.need(needs(known.classifier.classify(parse.text, known.lexing)));
+                if parse.name.is_empty() {
+                    self.unnamed = Origin::Own;
+                } else {
+                    self.doubts(known.is_doubtful(parse.name));
+                }
             }
             FrontendTag::Bind => {
                 let names = BindNames::read(body).ok_or(malformed)?;
-                self.need(known.bound(names.statement));
+                self.uses(names.statement, known);
+                self.runs = Runs::Yes;
             }
             FrontendTag::Execute => {
                 self.need(Needs::Read);
-                self.executes = Executes::Yes;
+                self.runs = Runs::Yes;
             }
             FrontendTag::Describe => self.describe(body::Target::read(body).ok_or(malformed)?, known),
             FrontendTag::Close => {
@@ -129,8 +179,8 @@ impl Segment {
             FrontendTag::Sync | FrontendTag::Flush if !body.is_empty() => return Err(malformed),
             FrontendTag::Sync => self.extent = Extent::Ended,
             FrontendTag::Flush => {
-                // What follows belongs to the same transaction and may write, once something has run.
-                if self.executes == Executes::Yes {
+                // What follows belongs to the same transaction and may write, once something is bound.
+                if self.runs == Runs::Yes {
                     self.need(Needs::Primary);
                 }
                 self.extent = Extent::Flushed;
@@ -144,13 +194,37 @@ impl Segment {
             FrontendTag::Password => return Err(SessionError::ClientTag(tag.byte())),
             FrontendTag::Terminate => self.extent = Extent::Goodbye,
         }
+        if let FrontendTag::Parse
+        | FrontendTag::Bind
+        | FrontendTag::Describe
+        | FrontendTag::Execute
+        | FrontendTag::Close = tag
+        {
+            self.begins = Begins::Extended;
+        }
         Ok(())
     }
 
     fn describe(&mut self, target: body::Target<'_>, known: &Known<'_>) {
         match target {
             body::Target::Portal(_) => self.need(Needs::Read),
-            body::Target::Statement(name) => self.need(known.bound(name)),
+            body::Target::Statement(name) => self.uses(name, known),
+        }
+    }
+
+    /// A statement is used. The unnamed one that this segment parsed was counted there.
+    fn uses(&mut self, name: &[u8], known: &Known<'_>) {
+        if name.is_empty() && self.unnamed == Origin::Own {
+            self.need(Needs::Read);
+        } else {
+            self.need(known.bound(name));
+            self.doubts(known.is_doubtful(name));
+        }
+    }
+
+    fn doubts(&mut self, doubtful: bool) {
+        if doubtful {
+            self.doubt = Doubt::Some;
         }
     }
 
@@ -160,6 +234,17 @@ impl Segment {
 }
 
 impl Known<'_> {
+    /// Whether an outstanding reply decides if the statement of this name is there.
+    fn is_doubtful(&self, name: &[u8]) -> bool {
+        if name.is_empty() {
+            let token = self.unnamed.map(|unnamed| unnamed.token);
+            let presence = token.zip(self.server).map(|(token, server)| server.unnamed(token));
+            return matches!(presence, Some(Presence::Since(segment)) if self.ledger.in_doubt(segment));
+        }
+        let defined = self.statements.named(name).is_some_and(|n| self.ledger.in_doubt(n.defined_in));
+        defined || self.ledger.has_parse()
+    }
+
     /// What running the statement of this name needs. A name defined earlier in the same segment was counted there,
     /// and one that nobody defined fails on any node.
     fn bound(&self, name: &[u8]) -> Needs {

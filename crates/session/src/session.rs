@@ -5,85 +5,22 @@ use std::time::Instant;
 
 use pgweir_cluster::{Access, Demand, NodeId};
 use pgweir_sql::Lexing;
-use pgweir_wire::say::{self, Complaint, Severity};
-use pgweir_wire::{Header, TransactionStatus};
+use pgweir_wire::TransactionStatus;
+use pgweir_wire::say;
 
 use crate::attempt::Attempt;
-use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Portals, Skipping};
+use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
 use crate::effect::{Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Ledger, Owed};
+use crate::portals::Portals;
 use crate::replies::{Outcome, ReplyRest};
-use crate::segment::{Extent, Known, Needs, Segment};
+use crate::segment::Segment;
 use crate::server::{Reported, ServerState};
-use crate::settings::{self, SettingMap, Settings};
+use crate::settings::{self, Settings};
 use crate::sharing::Sharing;
 use crate::statements::{ClientStatements, StatementNamer, Unnamed};
-
-/// When a server goes back to the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PoolMode {
-    /// When the client leaves.
-    Session,
-    /// When the transaction ends.
-    Transaction,
-    /// When the statement ends; transaction blocks are refused.
-    Statement,
-}
-
-/// How much one session may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// The longest segment that is held for classification, in bytes; a longer one goes to the primary as it comes.
-    pub query_bytes_max: usize,
-    /// The most bytes of unanswered reads that are kept to be sent again.
-    pub segment_bytes_max: usize,
-    /// The most prepared statements of one client; beyond it 53400.
-    pub client_statements_max: usize,
-    /// The most prepared statements kept on one server; beyond it the least used is closed.
-    pub server_statements_max: usize,
-    /// The most replies that may be outstanding; beyond it the client is not read.
-    pub pipeline_depth_max: usize,
-}
-
-/// What a session is made of.
-#[derive(Debug)]
-pub struct SessionSettings {
-    /// A number no other session has.
-    pub id: u64,
-    /// When servers go back.
-    pub mode: PoolMode,
-    /// Bounds.
-    pub limits: Limits,
-    /// The settings of the start-up packet.
-    pub startup: Arc<SettingMap>,
-    /// Names of prepared statements on servers.
-    pub namer: Arc<StatementNamer>,
-    /// Whether reads must see the session's own writes.
-    pub reads_own_writes: bool,
-}
-
-/// Whether a server may be given writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeRole {
-    /// It takes anything.
-    Primary,
-    /// It takes proven reads.
-    Standby,
-}
-
-/// Whether a server must prove that it lives before it is given anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
-    /// It must.
-    Ask,
-    /// It was in use a moment ago.
-    Known,
-}
-
-/// Proof that a server is at rest: idle, with nothing owed and no segment open.
-#[derive(Debug)]
-pub struct AtRest(());
+use crate::terms::{Limits, Liveness, NodeRole, PoolMode, SessionSettings};
 
 /// How much of the client's bytes a step took, and what the session waits for.
 #[derive(Debug)]
@@ -105,39 +42,6 @@ pub enum Next {
     Replies,
     /// Nothing: the client said good-bye.
     Goodbye,
-}
-
-/// What the loss of a server means.
-#[derive(Debug)]
-pub enum OnServerLost {
-    /// Nothing was owed.
-    Unnoticed,
-    /// These bytes of the client must be given again, before any others.
-    SendAgain(Vec<u8>),
-    /// The client must be told, and the session ends.
-    Fatal(SessionError),
-}
-
-/// What to do with the server when the client is gone.
-#[derive(Debug)]
-pub enum AtTheEnd {
-    /// It can serve another session.
-    GiveBack(AtRest),
-    /// It can once the reset that was just written has been answered.
-    ResetFirst,
-    /// It must be closed.
-    Discard,
-    /// There is none.
-    NoServer,
-}
-
-/// Why a demand was not met; the client gets it as an error and the session goes on.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// The five-character code.
-    pub sqlstate: &'static str,
-    /// The text for the client.
-    pub message: String,
 }
 
 /// One client's session.
@@ -236,7 +140,8 @@ impl Session {
             skipping: Skipping::No,
             segment: Segment::new(),
             attempt: Attempt::default(),
-            lexing: Lexing { standard_conforming_strings: true },
+            // Nobody knows before the first server tells: both ways to read strings must agree.
+            lexing: Lexing { standard_conforming_strings: false },
             writes: Writes::default(),
             reads_own_writes: settings.reads_own_writes,
             reply_rest: ReplyRest::Nothing,
@@ -258,8 +163,18 @@ impl Session {
                 bytes += taken;
                 continue;
             }
-            if self.must_wait() {
+            if !matches!(self.passing, Passing::Nothing) {
+                // Nothing of ours may come into the middle of a message.
+                break Next::Input;
+            }
+            if self.is_changing_server() {
                 break Next::Replies;
+            }
+            if self.must_wait() {
+                match self.wait(step) {
+                    Advance::Until(next) => break next,
+                    Advance::By(_) => unreachable!("waiting takes nothing"),
+                }
             }
             if rest.is_empty() {
                 break Next::Input;
@@ -301,7 +216,9 @@ impl Session {
             }
             None => Preparing::No,
         };
+        self.lexing = server.lexing();
         self.link = Some(Link { server, role, node, preparing });
+        self.settings.given();
         if self.mode == PoolMode::Session {
             self.pin(PinReason::SessionMode, step);
         }
@@ -353,150 +270,6 @@ impl Session {
         self.statements.len()
     }
 
-    /// Answers the request that could not get a server, and goes on behind it. `input` is what `on_client` was given.
-    /// Answers how many bytes are done with.
-    pub fn refuse(&mut self, input: &[u8], refusal: &Refusal, step: &mut Step<'_>) -> usize {
-        let complaint = Complaint {
-            severity: Severity::Error,
-            sqlstate: refusal.sqlstate,
-            message: &refusal.message,
-            hint: None,
-        };
-        say::error(step.to_client, &complaint);
-        self.attempt.tried = pgweir_cluster::NodeSet::default();
-        let segment = std::mem::replace(&mut self.segment, Segment::new());
-        match segment.extent {
-            Extent::Ended => say::ready_for_query(step.to_client, TransactionStatus::Idle),
-            Extent::Open | Extent::Flushed | Extent::Goodbye => self.skipping = Skipping::Alone,
-            Extent::TooLong => self.swallow_long(&input[segment.scanned..], step),
-        }
-        segment.scanned
-    }
-
-    /// The head of a message too long to hold is refused: its rest is swallowed.
-    fn swallow_long(&mut self, rest: &[u8], step: &mut Step<'_>) {
-        if let Ok(Some(header)) = Header::read(rest) {
-            self.passing = Passing::Swallow(header.total());
-            if header.tag == b'Q' {
-                say::ready_for_query(step.to_client, TransactionStatus::Idle);
-            } else {
-                self.skipping = Skipping::Alone;
-            }
-        }
-    }
-
-    /// The server's connection is gone.
-    pub fn on_server_lost(&mut self) -> OnServerLost {
-        let role = self.link.as_ref().map(|link| (link.role, link.node));
-        let resting = self.ledger.is_empty()
-            && self.status == TransactionStatus::Idle
-            && self.open_segment == OpenSegment::No
-            && self.pinned == Pinned::No;
-        if resting {
-            return OnServerLost::Unnoticed;
-        }
-        match role {
-            Some((NodeRole::Standby, node)) if self.attempt.is_hidden() => {
-                self.attempt.tried.insert(node);
-                OnServerLost::SendAgain(self.take_back())
-            }
-            // Nothing of the client's was sent. Another connection to the same primary may well live.
-            Some((_, _)) if self.is_preparing() => OnServerLost::SendAgain(self.take_back()),
-            _ => OnServerLost::Fatal(SessionError::ServerLost),
-        }
-    }
-
-    /// Whether the server at hand is being prepared: nothing of the client's has been sent yet.
-    #[must_use]
-    pub fn is_preparing(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.preparing == Preparing::Settings)
-    }
-
-    /// Whether replies are outstanding for which the server needs nothing more of the client.
-    #[must_use]
-    pub fn will_be_answered(&self) -> bool {
-        !self.ledger.is_empty()
-            && self.open_segment == OpenSegment::No
-            && self.copy_in == CopyIn::No
-            && !matches!(self.passing, Passing::Forward(_))
-    }
-
-    /// Whether all that the server at hand was asked can be asked of another one, and the client will not notice.
-    #[must_use]
-    pub fn can_ask_elsewhere(&self) -> bool {
-        let standby = self.link.as_ref().is_some_and(|link| link.role == NodeRole::Standby);
-        standby && !self.ledger.is_empty() && self.attempt.is_hidden()
-    }
-
-    /// Undoes everything that is in flight on a server that will not answer.
-    pub(crate) fn take_back(&mut self) -> Vec<u8> {
-        self.ledger.clear(drop);
-        let (bytes, names) = self.attempt.take();
-        for change in names.into_iter().rev() {
-            self.statements.undo(change);
-        }
-        self.reset_flow();
-        bytes
-    }
-
-    /// Forgets where a conversation with a server stood.
-    fn reset_flow(&mut self) {
-        self.passing = Passing::Nothing;
-        self.copy_in = CopyIn::No;
-        self.open_segment = OpenSegment::No;
-        self.skipping = Skipping::No;
-        self.segment = Segment::new();
-        self.reply_rest = ReplyRest::Nothing;
-        self.block = Block::Settled;
-        self.outcome = Outcome::Fine;
-        self.status = TransactionStatus::Idle;
-        self.portals = Portals::default();
-        self.settings.rollback();
-        self.sharing.settle();
-        self.writes.open = false;
-    }
-
-    /// The body of the error with which a server refused the session's settings, if that is why the session ended.
-    pub fn take_refused(&mut self) -> Option<Vec<u8>> {
-        self.refused.take()
-    }
-
-    /// The client is gone: says what becomes of the server, and writes the reset it may need.
-    pub fn at_the_end(&mut self, step: &mut Step<'_>) -> AtTheEnd {
-        if self.link.is_none() {
-            return AtTheEnd::NoServer;
-        }
-        let Some(proof) = self.proof_of_rest() else { return AtTheEnd::Discard };
-        match self.pinned {
-            Pinned::No => AtTheEnd::GiveBack(proof),
-            Pinned::By(_) => {
-                say::query(step.to_server, b"DISCARD ALL");
-                self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
-                self.pinned = Pinned::No;
-                AtTheEnd::ResetFirst
-            }
-        }
-    }
-
-    /// The reset of [`AtTheEnd::ResetFirst`] was answered: the server is as new.
-    pub fn was_reset(&mut self) {
-        self.settings.discard_all();
-        if let Some(link) = &mut self.link {
-            link.server.discard_all();
-        }
-    }
-
-    /// Idle with nothing owed and no segment open: the only place where rest is proven.
-    pub(crate) fn proof_of_rest(&self) -> Option<AtRest> {
-        let rests = self.ledger.is_empty()
-            && self.status == TransactionStatus::Idle
-            && self.open_segment == OpenSegment::No
-            && self.copy_in == CopyIn::No
-            && matches!(self.passing, Passing::Nothing)
-            && self.skipping == Skipping::No;
-        rests.then_some(AtRest(()))
-    }
-
     pub(crate) fn pin(&mut self, reason: PinReason, step: &mut Step<'_>) {
         if self.pinned == Pinned::No {
             self.pinned = Pinned::By(reason);
@@ -511,10 +284,17 @@ impl Session {
         }
     }
 
+    /// Whether the server at hand is being prepared or left.
+    fn is_changing_server(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.preparing != Preparing::No)
+    }
+
     /// Whether the client's next bytes wait for replies.
     fn must_wait(&self) -> bool {
-        let preparing = self.link.as_ref().is_some_and(|link| link.preparing != Preparing::No);
-        preparing || self.ledger.len() >= self.limits.pipeline_depth_max
+        let full = self.ledger.len() >= self.limits.pipeline_depth_max && self.copy_in == CopyIn::No;
+        let leaves_standby =
+            self.block == Block::Ending && self.open_segment == OpenSegment::No && !self.ledger.is_empty();
+        full || leaves_standby || self.ledger.has_barrier()
     }
 
     /// Whether requests must be seen whole before any of them is sent.
@@ -525,60 +305,15 @@ impl Session {
             Some(_) => self.status == TransactionStatus::Idle && self.pinned == Pinned::No,
         }
     }
-
-    /// Looks at the next segment as a whole, and sends it if the server at hand may have it.
-    fn hold(&mut self, rest: &[u8], step: &mut Step<'_>) -> Result<Advance, SessionError> {
-        if self.skipping != Skipping::No {
-            return self.forward(rest, step);
-        }
-        let mut known = Known {
-            classifier: step.classifier,
-            lexing: self.lexing,
-            statements: &self.statements,
-            unnamed: self.unnamed.as_ref(),
-            bytes_max: self.limits.query_bytes_max,
-        };
-        match self.segment.scan(rest, &mut known)? {
-            Extent::Open => return Ok(Advance::Until(Next::Input)),
-            Extent::Goodbye => return Ok(Advance::Until(Next::Goodbye)),
-            Extent::Ended | Extent::Flushed | Extent::TooLong => {}
-        }
-        let needs = self.segment.needs.max(self.settings_need());
-        match (&self.link, needs) {
-            (None, Needs::Nothing) => self.answer_alone(rest, step),
-            (None, Needs::Read) => Ok(Advance::Until(Next::Lease(self.demand(Access::Read)))),
-            (None, Needs::Primary) => Ok(Advance::Until(Next::Lease(self.demand(Access::Primary)))),
-            (Some(_), Needs::Nothing | Needs::Read) if self.block == Block::Settled => {
-                self.dispatch_segment(rest, step)
-            }
-            (Some(_), _) => Ok(self.leave_standby(step)),
-        }
-    }
-
-    /// Reads on a standby fail with some settings: then everything needs the primary.
-    fn settings_need(&self) -> Needs {
-        if self.segment.needs > Needs::Nothing && self.settings.needs_primary() {
-            Needs::Primary
-        } else {
-            Needs::Nothing
-        }
-    }
-
-    /// The next segment cannot run on this standby: ends what is open there, or waits for its replies.
-    fn leave_standby(&mut self, step: &mut Step<'_>) -> Advance {
-        if self.ledger.is_empty() && self.open_segment == OpenSegment::Prepared {
-            step.to_server.extend_from_slice(say::SYNC);
-            self.ledger.promise(Owed::Sync(Audience::Proxy));
-            self.open_segment = OpenSegment::No;
-            let link = self.link.as_mut().expect("a segment is only open on a server");
-            link.preparing = Preparing::Leaving;
-        }
-        Advance::Until(Next::Replies)
-    }
 }
 
 /// How a step over the client's bytes went on.
 pub(crate) enum Advance {
     By(usize),
     Until(Next),
+}
+
+/// The link, where only a linked session gets to.
+pub(crate) fn linked(link: &mut Option<Link>) -> &mut Link {
+    link.as_mut().expect("messages are sent only while linked")
 }

@@ -29,17 +29,27 @@ pub type SettingMap = BTreeMap<String, SettingValue>;
 #[derive(Debug)]
 pub(crate) struct Settings {
     startup: Arc<SettingMap>,
-    committed: Arc<SettingMap>,
+    committed: Values,
     layers: Vec<Layer>,
     /// Those of SET LOCAL that shape parsing. They are never replayed.
     local: SettingMap,
+}
+
+/// The settings as the session wants them, and as they are on the server at hand.
+///
+/// Why two: `RESET` goes back to the start-up value of the client's session, but on the server, which logged in without
+/// it, to the server's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Values {
+    wanted: Arc<SettingMap>,
+    on_server: Arc<SettingMap>,
 }
 
 /// What holds since a savepoint (or, without a name, since the transaction began).
 #[derive(Debug)]
 struct Layer {
     savepoint: Option<String>,
-    map: Arc<SettingMap>,
+    values: Values,
 }
 
 /// Whether a change can be kept as a setting.
@@ -52,12 +62,23 @@ pub(crate) enum Kept {
 
 impl Settings {
     pub(crate) fn new(startup: Arc<SettingMap>) -> Self {
-        Self { committed: Arc::clone(&startup), startup, layers: Vec::new(), local: SettingMap::new() }
+        let committed = Values { wanted: Arc::clone(&startup), on_server: Arc::clone(&startup) };
+        Self { committed, startup, layers: Vec::new(), local: SettingMap::new() }
     }
 
     /// What the session's server must have now.
     pub(crate) fn current(&self) -> &Arc<SettingMap> {
-        self.layers.last().map_or(&self.committed, |layer| &layer.map)
+        &self.values().wanted
+    }
+
+    /// What the server at hand has, outside of transactions.
+    pub(crate) fn on_server(&self) -> &Arc<SettingMap> {
+        &self.committed.on_server
+    }
+
+    /// A server was given everything that the session wants.
+    pub(crate) fn given(&mut self) {
+        self.committed.on_server = Arc::clone(&self.committed.wanted);
     }
 
     /// Whether a setting is there that makes reads on a standby fail.
@@ -67,30 +88,33 @@ impl Settings {
 
     /// A SET or RESET succeeded.
     pub(crate) fn apply(&mut self, change: &SettingChange) -> Kept {
-        if change.scope == Scope::Local {
-            self.note_local(&change.change);
-            return Kept::Yes;
-        }
-        let startup = Arc::clone(&self.startup);
         match &change.change {
-            Change::Set { name, .. } | Change::Reset { name } if !is_replayable(name) => Kept::No,
+            Change::Set { name, .. } | Change::Reset { name } if is_of_transaction(name) => {}
+            _ if change.scope == Scope::Local => self.note_local(&change.change),
+            Change::Set { name, .. } | Change::Reset { name } if is_identity(name) => return Kept::No,
             Change::Set { name, value } => {
-                self.top().insert(name.clone(), SettingValue::Sql(value.clone()));
-                Kept::Yes
+                for map in self.top() {
+                    map.insert(name.clone(), SettingValue::Sql(value.clone()));
+                }
             }
             Change::Reset { name } => {
-                match startup.get(name) {
-                    Some(value) => self.top().insert(name.clone(), value.clone()),
-                    None => self.top().remove(name),
+                let startup = self.startup.get(name).cloned();
+                let [wanted, on_server] = self.top();
+                on_server.remove(name);
+                match startup {
+                    Some(value) => wanted.insert(name.clone(), value),
+                    None => wanted.remove(name),
                 };
-                Kept::Yes
             }
             Change::ResetAll => {
-                *self.top() = SettingMap::clone(&startup);
-                Kept::Yes
+                let startup = SettingMap::clone(&self.startup);
+                let [wanted, on_server] = self.top();
+                *wanted = startup;
+                on_server.clear();
             }
-            Change::TransactionDefaults { .. } | Change::Other => Kept::No,
+            Change::TransactionDefaults { .. } | Change::Other => return Kept::No,
         }
+        Kept::Yes
     }
 
     /// The settings that decide what a text is parsed into.
@@ -123,36 +147,38 @@ impl Settings {
     pub(crate) fn discard_all(&mut self) {
         self.local.clear();
         self.layers.clear();
-        self.committed = Arc::clone(&self.startup);
+        self.committed = Values { wanted: Arc::clone(&self.startup), on_server: Arc::default() };
     }
 
     pub(crate) fn savepoint(&mut self, name: &str) {
-        let map = Arc::clone(self.current());
-        self.layers.push(Layer { savepoint: Some(name.to_owned()), map });
+        let values = self.values().clone();
+        self.layers.push(Layer { savepoint: Some(name.to_owned()), values });
     }
 
     pub(crate) fn rollback_to(&mut self, name: &str) {
         let Some(at) = self.position(name) else { return };
-        let below = at.checked_sub(1).map_or(&self.committed, |below| &self.layers[below].map);
-        let map = Arc::clone(below);
+        let below = at.checked_sub(1).map_or(&self.committed, |below| &self.layers[below].values);
+        let values = below.clone();
         self.layers.truncate(at + 1);
-        self.layers[at].map = map;
+        self.layers[at].values = values;
     }
 
     pub(crate) fn release(&mut self, name: &str) {
         let Some(at) = self.position(name) else { return };
-        let map = Arc::clone(self.current());
+        let values = self.values().clone();
         self.layers.truncate(at);
         match self.layers.last_mut() {
-            Some(layer) => layer.map = map,
-            None => self.layers.push(Layer { savepoint: None, map }),
+            Some(layer) => layer.values = values,
+            None => self.layers.push(Layer { savepoint: None, values }),
         }
     }
 
     pub(crate) fn commit(&mut self) {
-        self.committed = Arc::clone(self.current());
         self.local.clear();
-        self.layers.clear();
+        if let Some(layer) = self.layers.pop() {
+            self.committed = layer.values;
+            self.layers.clear();
+        }
     }
 
     pub(crate) fn rollback(&mut self) {
@@ -160,18 +186,22 @@ impl Settings {
         self.layers.clear();
     }
 
+    fn values(&self) -> &Values {
+        self.layers.last().map_or(&self.committed, |layer| &layer.values)
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.layers.iter().rposition(|layer| layer.savepoint.as_deref() == Some(name))
     }
 
-    /// The map that a change goes into: that of the innermost open savepoint.
-    fn top(&mut self) -> &mut SettingMap {
+    /// The maps that a change goes into, wanted and on the server: those of the innermost open savepoint.
+    fn top(&mut self) -> [&mut SettingMap; 2] {
         if self.layers.is_empty() {
-            let map = Arc::clone(&self.committed);
-            self.layers.push(Layer { savepoint: None, map });
+            let values = self.committed.clone();
+            self.layers.push(Layer { savepoint: None, values });
         }
-        let layer = self.layers.last_mut().expect("a layer was just made");
-        Arc::make_mut(&mut layer.map)
+        let values = &mut self.layers.last_mut().expect("a layer was just made").values;
+        [Arc::make_mut(&mut values.wanted), Arc::make_mut(&mut values.on_server)]
     }
 }
 
@@ -204,16 +234,14 @@ fn shapes_parsing(name: &str) -> bool {
     )
 }
 
-/// Settings that stand for an identity or for the running transaction cannot be replayed by name.
-fn is_replayable(name: &str) -> bool {
-    !matches!(
-        name,
-        "role"
-            | "session_authorization"
-            | "transaction_isolation"
-            | "transaction_read_only"
-            | "transaction_deferrable"
-    )
+/// Settings that stand for an identity cannot be replayed by name.
+fn is_identity(name: &str) -> bool {
+    matches!(name, "role" | "session_authorization")
+}
+
+/// Settings that end with the running transaction, however they are set.
+fn is_of_transaction(name: &str) -> bool {
+    matches!(name, "transaction_isolation" | "transaction_read_only" | "transaction_deferrable")
 }
 
 /// The settings of a start-up packet.

@@ -139,21 +139,37 @@ pub(crate) struct UnnamedToken {
     pub(crate) count: u64,
 }
 
-/// What a name meant before a change.
+/// A segment of a session's requests, by the count of those that were ended before it.
+pub(crate) type SegmentNumber = u64;
+
+/// What a name meant before a change, and after it.
 #[derive(Clone, Debug)]
 pub(crate) struct NameChange {
-    pub(crate) name: Box<[u8]>,
-    pub(crate) before: Option<Arc<Statement>>,
+    name: Box<[u8]>,
+    before: Option<Named>,
+    after: Option<Arc<Statement>>,
+}
+
+/// What a name means.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) statement: Arc<Statement>,
+    /// The segment that gave the name.
+    pub(crate) defined_in: SegmentNumber,
 }
 
 /// The named statements of one client.
 #[derive(Debug, Default)]
 pub(crate) struct ClientStatements {
-    named: HashMap<Box<[u8]>, Arc<Statement>>,
+    named: HashMap<Box<[u8]>, Named>,
 }
 
 impl ClientStatements {
     pub(crate) fn get(&self, name: &[u8]) -> Option<&Arc<Statement>> {
+        Some(&self.named.get(name)?.statement)
+    }
+
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&Named> {
         self.named.get(name)
     }
 
@@ -161,17 +177,23 @@ impl ClientStatements {
         self.named.len()
     }
 
-    pub(crate) fn define(&mut self, name: &[u8], statement: Arc<Statement>) -> NameChange {
-        let before = self.named.insert(name.into(), statement);
-        NameChange { name: name.into(), before }
+    pub(crate) fn define(&mut self, name: &[u8], named: Named) -> NameChange {
+        let after = Some(Arc::clone(&named.statement));
+        let before = self.named.insert(name.into(), named);
+        NameChange { name: name.into(), before, after }
     }
 
     pub(crate) fn forget(&mut self, name: &[u8]) -> Option<NameChange> {
         let before = self.named.remove(name)?;
-        Some(NameChange { name: name.into(), before: Some(before) })
+        Some(NameChange { name: name.into(), before: Some(before), after: None })
     }
 
+    /// Takes a change back, unless a later one came over it.
     pub(crate) fn undo(&mut self, change: NameChange) {
+        let now = self.named.get(&change.name).map(|named| Arc::as_ptr(&named.statement));
+        if now != change.after.as_ref().map(Arc::as_ptr) {
+            return;
+        }
         match change.before {
             Some(before) => self.named.insert(change.name, before),
             None => self.named.remove(&change.name),
@@ -186,48 +208,149 @@ impl ClientStatements {
 /// The statements that one server connection has, oldest use first out.
 #[derive(Debug, Default)]
 pub(crate) struct ServerStatements {
-    last_use: HashMap<StatementId, u64>,
+    named: HashMap<StatementId, Entry>,
     clock: u64,
-    pub(crate) unnamed: Option<UnnamedToken>,
+    unnamed: Option<(UnnamedToken, State)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    used: u64,
+    state: State,
+}
+
+/// How sure it is that a server has a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Present,
+    /// It was told to parse it in this segment.
+    Parsing(SegmentNumber),
+    /// It was told to close it in this segment.
+    Closing(SegmentNumber),
+}
+
+/// Whether a server has a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Yes,
+    No,
+    /// It was told to parse or close it in this segment.
+    Since(SegmentNumber),
+}
+
+impl State {
+    const fn presence(self) -> Presence {
+        match self {
+            Self::Present => Presence::Yes,
+            Self::Parsing(segment) | Self::Closing(segment) => Presence::Since(segment),
+        }
+    }
 }
 
 impl ServerStatements {
-    /// Marks the statement as used; `false` if the server does not have it.
-    pub(crate) fn touch(&mut self, id: StatementId) -> bool {
+    /// Whether the server has the statement, which is about to be used.
+    pub(crate) fn touch(&mut self, id: StatementId) -> Presence {
         self.clock += 1;
-        match self.last_use.get_mut(&id) {
-            Some(used) => {
-                *used = self.clock;
-                true
-            }
-            None => false,
+        if let Some(entry) = self.named.get_mut(&id) {
+            entry.used = self.clock;
         }
+        self.named.get(&id).map_or(Presence::No, |entry| entry.state.presence())
+    }
+
+    /// Whether the server will have the statement where the segment at hand is read.
+    pub(crate) fn has(&self, id: StatementId) -> bool {
+        self.named.get(&id).is_some_and(|entry| !matches!(entry.state, State::Closing(_)))
     }
 
     /// The server is being told to parse `id`; answers which statement it must close to stay within `limit`.
-    pub(crate) fn add(&mut self, id: StatementId, limit: usize) -> Option<StatementId> {
+    pub(crate) fn add(
+        &mut self,
+        id: StatementId,
+        segment: SegmentNumber,
+        limit: usize,
+    ) -> Option<StatementId> {
         self.clock += 1;
-        self.last_use.insert(id, self.clock);
-        if self.last_use.len() <= limit {
+        self.named.insert(id, Entry { used: self.clock, state: State::Parsing(segment) });
+        if self.len() <= limit {
             return None;
         }
-        let oldest = self.last_use.iter().filter(|(other, _)| **other != id).min_by_key(|(_, used)| **used);
-        let oldest = *oldest?.0;
-        self.last_use.remove(&oldest);
-        Some(oldest)
+        let present = self.named.iter_mut().filter(|(_, entry)| entry.state == State::Present);
+        let (oldest, entry) = present.min_by_key(|(_, entry)| entry.used)?;
+        entry.state = State::Closing(segment);
+        Some(*oldest)
     }
 
+    /// ParseComplete.
+    pub(crate) fn parsed(&mut self, id: StatementId) {
+        if let Some(entry) = self.named.get_mut(&id) {
+            entry.state = State::Present;
+        }
+    }
+
+    /// CloseComplete.
+    pub(crate) fn closed(&mut self, id: StatementId) {
+        if self.named.get(&id).is_some_and(|entry| matches!(entry.state, State::Closing(_))) {
+            self.named.remove(&id);
+        }
+    }
+
+    /// The Close was skipped: the server still has it, one more than the limit says.
+    pub(crate) fn not_closed(&mut self, id: StatementId) {
+        self.named.insert(id, Entry { used: self.clock, state: State::Present });
+    }
+
+    /// The server does not have it.
     pub(crate) fn remove(&mut self, id: StatementId) {
-        self.last_use.remove(&id);
+        self.named.remove(&id);
+    }
+
+    /// Whose unnamed statement the server has.
+    pub(crate) fn unnamed(&self, token: UnnamedToken) -> Presence {
+        match self.unnamed {
+            Some((on_server, state)) if on_server == token => state.presence(),
+            Some(_) | None => Presence::No,
+        }
+    }
+
+    /// The server is being told to parse an unnamed statement.
+    pub(crate) fn add_unnamed(&mut self, token: UnnamedToken, segment: SegmentNumber) {
+        self.unnamed = Some((token, State::Parsing(segment)));
+    }
+
+    /// ParseComplete of an unnamed statement.
+    pub(crate) fn parsed_unnamed(&mut self, token: UnnamedToken) {
+        if let Some((on_server, state)) = &mut self.unnamed
+            && *on_server == token
+        {
+            *state = State::Present;
+        }
+    }
+
+    /// Nobody knows what unnamed statement the server has.
+    pub(crate) fn forget_unnamed(&mut self) {
+        self.unnamed = None;
+    }
+
+    /// The Parse of this unnamed statement failed or was skipped.
+    pub(crate) fn not_parsed_unnamed(&mut self, token: UnnamedToken) {
+        if self.unnamed.is_some_and(|(on_server, _)| on_server == token) {
+            self.unnamed = None;
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.last_use.len()
+        self.named.values().filter(|entry| !matches!(entry.state, State::Closing(_))).count()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.last_use.clear();
+        self.named.clear();
         self.unnamed = None;
+    }
+
+    /// The names of all statements that the server should have now.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> std::collections::BTreeSet<Vec<u8>> {
+        self.named.keys().map(|id| id.server_name().to_vec()).collect()
     }
 }
 
@@ -252,11 +375,31 @@ mod tests {
     fn the_least_used_statement_makes_room() {
         let mut server = ServerStatements::default();
         let [a, b, c] = [1, 2, 3].map(StatementId);
-        assert_eq!(server.add(a, 2), None);
-        assert_eq!(server.add(b, 2), None);
-        assert!(server.touch(a));
-        assert_eq!(server.add(c, 2), Some(b));
-        assert!(!server.touch(b));
-        assert_eq!(server.len(), 2);
+        for id in [a, b] {
+            assert_eq!(server.add(id, 0, 2), None);
+            server.parsed(id);
+        }
+        assert_eq!(server.touch(a), Presence::Yes);
+        assert_eq!(server.add(c, 1, 2), Some(b));
+        assert_eq!(server.touch(b), Presence::Since(1), "the Close may yet be skipped");
+        server.closed(b);
+        assert_eq!((server.touch(b), server.len()), (Presence::No, 2));
+    }
+
+    #[test]
+    fn a_later_change_of_a_name_is_not_undone_with_an_earlier_one() {
+        let namer = StatementNamer::default();
+        let verdict = pgweir_sql::Classifier::new(pgweir_sql::Settings::default(), 1)
+            .classify(b"SELECT 1", pgweir_sql::Lexing::default());
+        let named = |text: &[u8]| Named {
+            statement: Arc::new(Statement::new(&namer, text, b"\0\0", verdict, None)),
+            defined_in: 0,
+        };
+        let mut names = ClientStatements::default();
+        let first = names.define(b"s", named(b"SELECT 1"));
+        names.forget(b"s");
+        names.define(b"s", named(b"SELECT 2"));
+        names.undo(first);
+        assert!(names.get(b"s").unwrap().definition.starts_with(b"SELECT 2"));
     }
 }

@@ -1,0 +1,118 @@
+//! What replies change in the session's own books: settings, statement names, what was written.
+//!
+//! Invariant: a change is written down when the server says that it is done, and taken back when it says that it is not.
+
+use std::sync::Arc;
+
+use pgweir_sql::{DiscardScope, Kind};
+
+use crate::dispatch::{OpenSegment, Skipping};
+use crate::effect::{AfterStatement, Event, PinReason, Step};
+use crate::ledger::{Audience, Owed, Parsed, SkipsUntilSync};
+use crate::portals::Portals;
+use crate::session::{Session, linked};
+use crate::settings::Kept;
+
+impl Session {
+    /// Writes into the books what a finished statement changed.
+    pub(crate) fn apply(&mut self, after: &AfterStatement, command_tag: &[u8], step: &mut Step<'_>) {
+        let name = after.name.as_deref();
+        match (after.kind, name) {
+            (Kind::Set | Kind::Reset, _) => {
+                let kept = after.setting.as_ref().map_or(Kept::No, |change| self.settings.apply(change));
+                if kept == Kept::No {
+                    self.pin(PinReason::Setting, step);
+                }
+            }
+            (Kind::Savepoint, Some(name)) => self.settings.savepoint(name),
+            (Kind::RollbackTo, Some(name)) => self.settings.rollback_to(name),
+            (Kind::ReleaseSavepoint, Some(name)) => self.settings.release(name),
+            (Kind::Commit | Kind::CommitAndChain | Kind::PrepareTransaction, _) => {
+                if command_tag.starts_with(b"ROLLBACK") {
+                    self.settings.rollback();
+                } else {
+                    self.settings.commit();
+                }
+            }
+            (Kind::Rollback | Kind::RollbackAndChain, _) => self.settings.rollback(),
+            (Kind::Discard(DiscardScope::All), _) => {
+                self.settings.discard_all();
+                self.statements.clear();
+                self.unnamed = None;
+                linked(&mut self.link).server.discard_all();
+                self.unpin(step);
+            }
+            (Kind::Deallocate, Some(name)) => {
+                if let Some(statement) = self.statements.get(name.as_bytes()).cloned() {
+                    let id = self.server_id(&statement);
+                    self.forget(name.as_bytes());
+                    linked(&mut self.link).server.statements.remove(id);
+                }
+            }
+            (Kind::Deallocate, None) => {
+                self.statements.clear();
+                linked(&mut self.link).server.statements.clear();
+            }
+            (Kind::Ddl, _) => self.namer.schema_changed(),
+            _ => {}
+        }
+    }
+
+    /// Drops the promises that an error makes void, and undoes what they would have named.
+    pub(crate) fn drop_failed(&mut self) {
+        let Self { ledger, statements, unnamed, link, .. } = self;
+        let server = &mut linked(link).server.statements;
+        let skips = ledger.fail(|owed| match owed {
+            Owed::Parse(_, change, parsed) => {
+                if let Some(change) = change {
+                    statements.undo(*change);
+                }
+                match parsed {
+                    Parsed::Named(id) => server.remove(id),
+                    Parsed::Unnamed(token) => {
+                        server.not_parsed_unnamed(token);
+                        if unnamed.as_ref().is_some_and(|unnamed| unnamed.token == token) {
+                            *unnamed = None;
+                        }
+                    }
+                    Parsed::Passing => {}
+                }
+            }
+            Owed::Local(_, Some(change)) => statements.undo(*change),
+            Owed::Close(Audience::Proxy, Some(id)) => server.not_closed(id),
+            Owed::Bind
+            | Owed::Close(..)
+            | Owed::CopyEnd
+            | Owed::Describe
+            | Owed::Execute(_)
+            | Owed::FunctionCall
+            | Owed::Local(_, None)
+            | Owed::Provoked(_)
+            | Owed::SimpleQuery(..)
+            | Owed::Sync(_) => {}
+        });
+        if skips == SkipsUntilSync::Yes {
+            self.skipping = Skipping::Server;
+        }
+    }
+
+    /// The server is in no transaction: what was set is kept or forgotten, and what was written counts.
+    pub(crate) fn transaction_ended(&mut self, failed: bool, audience: Audience, step: &mut Step<'_>) {
+        if failed {
+            self.settings.rollback();
+        } else {
+            self.settings.commit();
+        }
+        linked(&mut self.link).server.settings = Arc::clone(self.settings.on_server());
+        if self.writes.open {
+            self.writes.last = Some(step.now);
+        }
+        if self.ledger.is_empty() && self.open_segment == OpenSegment::No {
+            self.portals = Portals::default();
+            self.writes.open = false;
+        }
+        if audience == Audience::Client {
+            step.events.push(Event::TransactionEnded);
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! The extended query protocol towards the server: Parse, Bind, Describe and Close.
+//!
+//! Invariants: a statement name of a client never reaches a server, which knows statements by their content; whatever
+//! depends on a Parse that an earlier segment's error may have made the server skip, waits for its answer.
+
+use std::sync::Arc;
+
+use pgweir_sql::{Kind, Reason, Target, Verdict};
+use pgweir_wire::body::{self, BindNames, Parse};
+use pgweir_wire::frame::HEADER_BYTES;
+use pgweir_wire::{Header, TransactionStatus, say};
+
+use crate::dispatch::{OpenSegment, Passing};
+use crate::effect::{AfterStatement, Event, PinReason, Step};
+use crate::error::SessionError;
+use crate::ledger::{Audience, Owed, Parsed, Provoked};
+use crate::replies::ReplyRest;
+use crate::session::{Advance, Pinned, Session, linked};
+use crate::statements::{NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken};
+use crate::terms::NodeRole;
+
+/// Whether the server will have a statement when it reads what comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ensured {
+    Yes,
+    /// Only the replies that are outstanding tell.
+    Wait,
+    /// The client has no such statement; an error is on its way.
+    Refused,
+}
+
+impl Session {
+    pub(crate) fn parse(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Advance {
+        let done = Advance::By(frame.len());
+        if parse.name.is_empty() {
+            return if self.parse_unnamed(frame, parse, step) == Ensured::Wait {
+                self.wait(step)
+            } else {
+                done
+            };
+        }
+        let defined = self.statements.named(parse.name).map(|named| named.defined_in);
+        if defined.is_some_and(|segment| self.ledger.in_doubt(segment)) {
+            return self.wait(step);
+        }
+        if defined.is_some() {
+            let name = String::from_utf8_lossy(parse.name).into_owned();
+            self.provoke("42P05", format!("prepared statement \"{name}\" already exists"), step);
+            return done;
+        }
+        if self.statements.len() >= self.limits.client_statements_max {
+            let limit = self.limits.client_statements_max;
+            self.provoke("53400", format!("more than {limit} prepared statements"), step);
+            return done;
+        }
+        if self.parse_named(parse, step) == Ensured::Wait { self.wait(step) } else { done }
+    }
+
+    fn parse_named(&mut self, parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
+        let verdict = step.classifier.classify(parse.text, self.lexing);
+        if self.status == TransactionStatus::Failed && !ends_failed_block(verdict.kind) {
+            let message = "current transaction is aborted, commands ignored until end of transaction block";
+            self.provoke("25P02", message.to_owned(), step);
+            return Ensured::Refused;
+        }
+        // A DEALLOCATE by this way names the statements of SQL alone.
+        let after = AfterStatement::of(parse.text, verdict)
+            .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
+        let after = after.map(Arc::new);
+        let statement = Arc::new(Statement::new(&self.namer, parse.text, parse.types, verdict, after));
+        let id = self.server_id(&statement);
+        let presence = linked(&mut self.link).server.statements.touch(id);
+        let known = match presence {
+            Presence::Since(segment) if self.ledger.in_doubt(segment) => return Ensured::Wait,
+            Presence::Yes => true,
+            Presence::Since(_) => linked(&mut self.link).server.statements.has(id),
+            Presence::No => false,
+        };
+        self.opens(OpenSegment::Prepared);
+        let named = Named { statement: Arc::clone(&statement), defined_in: self.ledger.segment() };
+        let change = self.statements.define(parse.name, named);
+        self.attempt.renamed(|| change.clone());
+        step.events.push(Event::Parsed { on_server: !known });
+        if known {
+            self.promise_local(say::PARSE_COMPLETE, Some(Box::new(change)), step);
+        } else {
+            self.write_parse(&statement, id, step);
+            let parsed = Parsed::Named(id);
+            self.ledger.promise(Owed::Parse(Audience::Client, Some(Box::new(change)), parsed));
+        }
+        Ensured::Yes
+    }
+
+    fn parse_unnamed(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
+        let verdict = step.classifier.classify(parse.text, self.lexing);
+        let after = AfterStatement::of(parse.text, verdict);
+        let token = match self.deallocated(after.as_ref()) {
+            None => {
+                let token = self.keep_unnamed(&frame[HEADER_BYTES + 1..], verdict, after.map(Arc::new));
+                step.to_server.extend_from_slice(frame);
+                token
+            }
+            Some(statement) => {
+                let (ensured, id) = self.ensure(&statement, step);
+                if ensured == Ensured::Wait {
+                    return ensured;
+                }
+                let definition = [b"DEALLOCATE ", &id.server_name()[..], b"\0", parse.types].concat();
+                say::frame(step.to_server, b'P', &[b"\0", &definition]);
+                self.keep_unnamed(&definition, verdict, after.map(Arc::new))
+            }
+        };
+        self.opens(OpenSegment::Prepared);
+        self.ledger.promise(Owed::Parse(Audience::Client, None, Parsed::Unnamed(token)));
+        step.events.push(Event::Parsed { on_server: true });
+        Ensured::Yes
+    }
+
+    /// The protocol's statement that a DEALLOCATE names; servers know it by another name.
+    pub(crate) fn deallocated(&self, after: Option<&AfterStatement>) -> Option<Arc<Statement>> {
+        let after = after.filter(|after| after.kind == Kind::Deallocate)?;
+        self.statements.get(after.name.as_ref()?.as_bytes()).cloned()
+    }
+
+    fn keep_unnamed(
+        &mut self,
+        definition: &[u8],
+        verdict: Verdict,
+        after: Option<Arc<AfterStatement>>,
+    ) -> UnnamedToken {
+        self.unnamed_count += 1;
+        let token = UnnamedToken { session: self.id, count: self.unnamed_count };
+        linked(&mut self.link).server.statements.add_unnamed(token, self.ledger.segment());
+        self.attempt.unnamed_changes(&mut self.unnamed);
+        match &mut self.unnamed {
+            Some(unnamed) => {
+                unnamed.definition.clear();
+                unnamed.definition.extend_from_slice(definition);
+                (unnamed.verdict, unnamed.after, unnamed.token) = (verdict, after, token);
+            }
+            None => self.unnamed = Some(Unnamed { definition: definition.to_vec(), verdict, after, token }),
+        }
+        token
+    }
+
+    /// An unnamed statement too long to be kept: nobody can parse it again elsewhere, so the session stays.
+    pub(crate) fn parse_oversized(&mut self, step: &mut Step<'_>) {
+        self.pin(PinReason::OversizedText, step);
+        let token = self.keep_unnamed(b"", TOO_LONG, Some(Arc::new(AfterStatement::plain(Kind::Other))));
+        self.ledger.promise(Owed::Parse(Audience::Client, None, Parsed::Unnamed(token)));
+        self.opens(OpenSegment::Prepared);
+    }
+
+    /// Tells the server to parse a named statement, and to close another if it has too many.
+    fn write_parse(&mut self, statement: &Statement, id: StatementId, step: &mut Step<'_>) {
+        let limit = self.limits.server_statements_max;
+        let segment = self.ledger.segment();
+        let evicted = linked(&mut self.link).server.statements.add(id, segment, limit);
+        if let Some(evicted) = evicted {
+            say::frame(step.to_server, b'C', &[b"S", &evicted.server_name(), b"\0"]);
+            self.ledger.promise(Owed::Close(Audience::Proxy, Some(evicted)));
+        }
+        say::frame(step.to_server, b'P', &[&id.server_name(), b"\0", &statement.definition]);
+    }
+
+    /// Makes sure that the server has the statement; answers under which name.
+    fn ensure(&mut self, statement: &Statement, step: &mut Step<'_>) -> (Ensured, StatementId) {
+        let id = self.server_id(statement);
+        let statements = &mut linked(&mut self.link).server.statements;
+        match statements.touch(id) {
+            Presence::Yes => return (Ensured::Yes, id),
+            Presence::Since(segment) if self.ledger.in_doubt(segment) => return (Ensured::Wait, id),
+            Presence::Since(_) if statements.has(id) => return (Ensured::Yes, id),
+            Presence::Since(_) | Presence::No => {}
+        }
+        self.write_parse(statement, id, step);
+        self.ledger.promise(Owed::Parse(Audience::Proxy, None, Parsed::Named(id)));
+        (Ensured::Yes, id)
+    }
+
+    /// Makes sure that the server's unnamed statement is this client's.
+    fn ensure_unnamed(&mut self, step: &mut Step<'_>) -> Ensured {
+        let Some(unnamed) = &self.unnamed else {
+            self.provoke("26000", "unnamed prepared statement does not exist".to_owned(), step);
+            return Ensured::Refused;
+        };
+        let statements = &mut linked(&mut self.link).server.statements;
+        match statements.unnamed(unnamed.token) {
+            Presence::Since(segment) if self.ledger.in_doubt(segment) => return Ensured::Wait,
+            Presence::Yes | Presence::Since(_) => return Ensured::Yes,
+            Presence::No => {}
+        }
+        statements.add_unnamed(unnamed.token, self.ledger.segment());
+        say::frame(step.to_server, b'P', &[b"\0", &unnamed.definition]);
+        self.ledger.promise(Owed::Parse(Audience::Proxy, None, Parsed::Unnamed(unnamed.token)));
+        Ensured::Yes
+    }
+
+    /// Makes sure that the server has what a client knows by this name; `None` if the client knows nothing by it.
+    fn ensure_named(
+        &mut self,
+        name: &[u8],
+        step: &mut Step<'_>,
+    ) -> Option<(Ensured, StatementId, Arc<Statement>)> {
+        let named = self.statements.named(name)?;
+        let statement = Arc::clone(&named.statement);
+        if self.ledger.in_doubt(named.defined_in) {
+            return Some((Ensured::Wait, statement.id, statement));
+        }
+        let (ensured, id) = self.ensure(&statement, step);
+        Some((ensured, id, statement))
+    }
+
+    pub(crate) fn bind(
+        &mut self,
+        rest: &[u8],
+        header: Header,
+        step: &mut Step<'_>,
+    ) -> Result<Advance, SessionError> {
+        let available = &rest[HEADER_BYTES..rest.len().min(header.total())];
+        let Some(names) = BindNames::read(available) else {
+            let complete = rest.len() >= header.total() || available.len() > self.limits.query_bytes_max;
+            return if complete {
+                Err(SessionError::ClientMessage { tag: header.tag })
+            } else {
+                Ok(Advance::Until(crate::session::Next::Input))
+            };
+        };
+        Ok(if names.statement.is_empty() {
+            self.bind_unnamed(names, header, step)
+        } else {
+            self.bind_named(names, header, step)
+        })
+    }
+
+    fn bind_unnamed(&mut self, names: BindNames<'_>, header: Header, step: &mut Step<'_>) -> Advance {
+        match self.ensure_unnamed(step) {
+            Ensured::Yes => {}
+            Ensured::Wait => return self.wait(step),
+            Ensured::Refused => {
+                self.passing = Passing::Swallow(header.total());
+                return Advance::By(0);
+            }
+        }
+        let unnamed = self.unnamed.as_ref().expect("it was ensured");
+        let (verdict, after) = (unnamed.verdict, unnamed.after.clone());
+        self.track(verdict, step);
+        self.promise_bind(names.portal, after, step);
+        self.forward_all(header)
+    }
+
+    fn bind_named(&mut self, names: BindNames<'_>, header: Header, step: &mut Step<'_>) -> Advance {
+        let Some((ensured, id, statement)) = self.ensure_named(names.statement, step) else {
+            // Only PREPARE can have made it.
+            self.writes.open |= linked(&mut self.link).role == NodeRole::Primary;
+            self.promise_bind(names.portal, None, step);
+            return self.forward_all(header);
+        };
+        if ensured == Ensured::Wait {
+            return self.wait(step);
+        }
+        self.track(statement.verdict, step);
+        self.promise_bind(names.portal, statement.after.clone(), step);
+        let rest_of_body = header.body - names.bytes;
+        let name = id.server_name();
+        write_bind_head(step.to_server, names.portal, &name, rest_of_body);
+        self.passing = Passing::Forward(rest_of_body);
+        Advance::By(HEADER_BYTES + names.bytes)
+    }
+
+    fn promise_bind(&mut self, portal: &[u8], after: Option<Arc<AfterStatement>>, step: &mut Step<'_>) {
+        step.events.push(Event::Bound);
+        self.opens(OpenSegment::Executed);
+        self.note_change(after.as_deref());
+        self.portals.bind(portal, after);
+        self.ledger.promise(Owed::Bind);
+    }
+
+    pub(crate) fn describe(
+        &mut self,
+        frame: &[u8],
+        target: body::Target<'_>,
+        step: &mut Step<'_>,
+    ) -> Advance {
+        let ensured = match target {
+            body::Target::Portal(_) => None,
+            body::Target::Statement(b"") => Some((self.ensure_unnamed(step), None)),
+            body::Target::Statement(name) => {
+                self.ensure_named(name, step).map(|(ensured, id, _)| (ensured, Some(id)))
+            }
+        };
+        match ensured {
+            Some((Ensured::Wait, _)) => return self.wait(step),
+            Some((Ensured::Refused, _)) => return Advance::By(frame.len()),
+            Some((Ensured::Yes, Some(id))) => {
+                say::frame(step.to_server, b'D', &[b"S", &id.server_name(), b"\0"]);
+            }
+            Some((Ensured::Yes, None)) | None => step.to_server.extend_from_slice(frame),
+        }
+        self.opens(OpenSegment::Prepared);
+        self.ledger.promise(Owed::Describe);
+        Advance::By(frame.len())
+    }
+
+    pub(crate) fn close(&mut self, frame: &[u8], target: body::Target<'_>, step: &mut Step<'_>) {
+        self.opens(OpenSegment::Prepared);
+        match target {
+            body::Target::Statement(name)
+                if self.pinned == Pinned::No || self.statements.get(name).is_some() =>
+            {
+                let change = self.forget(name);
+                return self.promise_local(say::CLOSE_COMPLETE, change.map(Box::new), step);
+            }
+            body::Target::Portal(name) => self.portals.close(name),
+            body::Target::Statement(_) => {}
+        }
+        step.to_server.extend_from_slice(frame);
+        self.ledger.promise(Owed::Close(Audience::Client, None));
+    }
+
+    /// The client closes a statement; servers keep theirs for others.
+    pub(crate) fn forget(&mut self, name: &[u8]) -> Option<NameChange> {
+        if name.is_empty() {
+            self.attempt.unnamed_changes(&mut self.unnamed);
+            self.unnamed = None;
+            return None;
+        }
+        let change = self.statements.forget(name)?;
+        self.attempt.renamed(|| change.clone());
+        Some(change)
+    }
+
+    /// A simple query drops the unnamed statement, on the server too.
+    pub(crate) fn forget_unnamed(&mut self) {
+        self.forget(b"");
+        if let Some(link) = &mut self.link {
+            link.server.statements.forget_unnamed();
+        }
+    }
+
+    /// A reply of our own, in its turn.
+    fn promise_local(&mut self, reply: &'static [u8], change: Option<Box<NameChange>>, step: &mut Step<'_>) {
+        if self.ledger.is_empty() && matches!(self.reply_rest, ReplyRest::Nothing) {
+            self.tell_client(reply, step);
+        } else {
+            self.ledger.promise(Owed::Local(reply, change));
+        }
+    }
+
+    /// Makes the server fail where we must, so that its transaction fails with it; the client sees our text.
+    pub(crate) fn provoke(&mut self, sqlstate: &'static str, message: String, step: &mut Step<'_>) {
+        say::frame(step.to_server, b'P', &[b"pgweir_refused\0", b"pgweir refuses\0", b"\0\0"]);
+        self.ledger.promise(Owed::Provoked(Box::new(Provoked { sqlstate, message })));
+        self.opens(OpenSegment::Prepared);
+    }
+
+    /// A segment without its Sync has done at least this.
+    pub(crate) fn opens(&mut self, open: OpenSegment) {
+        self.open_segment = self.open_segment.max(open);
+    }
+}
+
+/// The verdict on a text that nobody looked into.
+const TOO_LONG: Verdict =
+    Verdict { target: Target::Primary, kind: Kind::Other, reason: Reason::TextTooLong, binds: None };
+
+/// Whether a failed transaction block takes such a statement.
+const fn ends_failed_block(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Commit
+            | Kind::CommitAndChain
+            | Kind::Empty
+            | Kind::PrepareTransaction
+            | Kind::Rollback
+            | Kind::RollbackAndChain
+            | Kind::RollbackTo
+    )
+}
+
+/// Bind's header, portal and statement name; `rest` bytes of the client's body follow.
+fn write_bind_head(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: usize) {
+    let length = u32::try_from(4 + portal.len() + statement.len() + 2 + rest).unwrap_or(u32::MAX);
+    out.push(b'B');
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(portal);
+    out.push(0);
+    out.extend_from_slice(statement);
+    out.push(0);
+}

@@ -1,0 +1,83 @@
+//! The choice between the node at hand and another: each segment is seen whole before any of it is sent.
+//!
+//! Invariant: what is not proven to only read never goes to a standby, unless the client's own READ ONLY block, or what
+//! pins the session, is there.
+
+use pgweir_cluster::Access;
+use pgweir_wire::{FrontendTag, Header, say};
+
+use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
+use crate::effect::Step;
+use crate::error::SessionError;
+use crate::ledger::{Audience, Owed};
+use crate::segment::{Extent, Known, Needs};
+use crate::session::{Advance, Next, Preparing, Session};
+use crate::terms::PoolMode;
+
+impl Session {
+    /// Looks at the next segment as a whole, and sends it if the server at hand may have it.
+    pub(crate) fn hold(&mut self, rest: &[u8], step: &mut Step<'_>) -> Result<Advance, SessionError> {
+        if self.skipping != Skipping::No {
+            return self.forward(rest, step);
+        }
+        if self.segment.scanned == 0 && is_left_over(rest) {
+            let Some(header) = Header::read(rest).map_err(SessionError::ClientFrame)? else {
+                return Ok(Advance::Until(Next::Input));
+            };
+            self.passing = Passing::Swallow(header.total());
+            return Ok(Advance::By(0));
+        }
+        let mut known = Known {
+            classifier: step.classifier,
+            lexing: self.lexing,
+            statements: &self.statements,
+            unnamed: self.unnamed.as_ref(),
+            ledger: &self.ledger,
+            server: self.link.as_ref().map(|link| &link.server.statements),
+            bytes_max: self.limits.query_bytes_max,
+        };
+        match self.segment.scan(rest, &mut known)? {
+            Extent::Open => return Ok(Advance::Until(Next::Input)),
+            Extent::Goodbye if self.ledger.owes_ready() => return Ok(Advance::Until(Next::Replies)),
+            Extent::Goodbye => return Ok(Advance::Until(Next::Goodbye)),
+            Extent::Ended | Extent::Flushed | Extent::TooLong => {}
+        }
+        let needs = self.segment.needs.max(self.session_needs());
+        match (&self.link, needs) {
+            (None, Needs::Nothing) => self.answer_alone(rest, step),
+            (None, Needs::Read) => Ok(Advance::Until(Next::Lease(self.demand(Access::Read)))),
+            (None, Needs::Primary) => Ok(Advance::Until(Next::Lease(self.demand(Access::Primary)))),
+            (Some(_), Needs::Nothing | Needs::Read) if self.block == Block::Settled => {
+                if self.segment.is_doubtful() && self.ledger.owes_ready() {
+                    return Ok(Advance::Until(Next::Replies));
+                }
+                self.dispatch_segment(rest, step)
+            }
+            (Some(_), _) => Ok(self.leave_standby(step)),
+        }
+    }
+
+    /// In pool mode `session` the first server serves everything; and reads on a standby fail with some settings.
+    fn session_needs(&self) -> Needs {
+        let primary = self.mode == PoolMode::Session || self.settings.needs_primary();
+        if self.segment.needs > Needs::Nothing && primary { Needs::Primary } else { Needs::Nothing }
+    }
+
+    /// The next segment cannot run on this standby: ends what is open there, or waits for its replies.
+    fn leave_standby(&mut self, step: &mut Step<'_>) -> Advance {
+        if self.ledger.is_empty() {
+            step.to_server.extend_from_slice(say::SYNC);
+            self.ledger.promise(Owed::Sync(Audience::Proxy));
+            self.open_segment = OpenSegment::No;
+            let link = self.link.as_mut().expect("only a linked session leaves its server");
+            link.preparing = Preparing::Leaving;
+        }
+        Advance::Until(Next::Replies)
+    }
+}
+
+/// Whether the next message is left over from a COPY that failed. Servers ignore those.
+fn is_left_over(rest: &[u8]) -> bool {
+    let tag = rest.first().and_then(|byte| FrontendTag::from_byte(*byte));
+    matches!(tag, Some(FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail))
+}

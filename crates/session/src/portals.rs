@@ -1,0 +1,43 @@
+//! What the statements behind the portals change in the session's books when they are done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::effect::AfterStatement;
+
+/// What statements change when they are done, by the name of their portal.
+type Named = HashMap<Box<[u8]>, Arc<AfterStatement>>;
+
+/// The portals whose statements change something.
+#[derive(Debug, Default)]
+pub(crate) struct Portals {
+    unnamed: Option<Arc<AfterStatement>>,
+    named: Option<Box<Named>>,
+}
+
+impl Portals {
+    pub(crate) fn bind(&mut self, portal: &[u8], after: Option<Arc<AfterStatement>>) {
+        if portal.is_empty() {
+            self.unnamed = after;
+        } else if let Some(after) = after {
+            self.named.get_or_insert_default().insert(portal.into(), after);
+        } else {
+            self.close(portal);
+        }
+    }
+
+    pub(crate) fn close(&mut self, portal: &[u8]) {
+        if portal.is_empty() {
+            self.unnamed = None;
+        } else if let Some(named) = &mut self.named {
+            named.remove(portal);
+        }
+    }
+
+    pub(crate) fn after(&self, portal: &[u8]) -> Option<Arc<AfterStatement>> {
+        if portal.is_empty() {
+            return self.unnamed.clone();
+        }
+        self.named.as_ref()?.get(portal).cloned()
+    }
+}

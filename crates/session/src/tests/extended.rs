@@ -1,0 +1,283 @@
+//! The extended query protocol.
+
+use super::frames::*;
+use super::{Shell, check, directly, shell};
+use crate::Event;
+
+#[test]
+fn unnamed_statements() {
+    check(&[all(&[run("SELECT 'a'"), sync()])]);
+    check(&[
+        all(&[run("INSERT INTO t VALUES ('1')"), sync()]),
+        all(&[run("SELECT count(*) FROM t"), sync()]),
+    ]);
+    check(&[all(&[parse("", "SELECT $1::text"), bind_portal("", "", Some("x")), execute(), sync()])]);
+    check(&[all(&[parse("", ""), bind(""), describe_portal(""), execute(), sync()])]);
+}
+
+#[test]
+fn an_error_in_the_middle_skips_to_the_sync() {
+    let fails = all(&[
+        run("SELECT 'a'"),
+        run("SELECT 1/0"),
+        run("SELECT 'b'"),
+        query("SELECT 'c'"),
+        function_call(),
+        sync(),
+    ]);
+    let works = all(&[run("SELECT 'd'"), sync(), sync(), run("INSERT INTO t VALUES ('1')"), sync()]);
+    check(&[all(&[fails.clone(), works.clone()])]);
+    check(&[fails, works]);
+}
+
+#[test]
+fn an_error_before_the_sync_is_sent() {
+    check(&[
+        all(&[run("SELECT 1/0"), flush()]),
+        run("SELECT 'a'"),
+        all(&[sync(), run("SELECT 'b'"), sync()]),
+    ]);
+    check(&[parse("", "FROBNICATE"), flush(), all(&[bind(""), execute(), sync()])]);
+}
+
+#[test]
+fn flush_without_sync() {
+    let prepare = all(&[parse("s", "SELECT 'a'"), describe_statement("s"), flush()]);
+    check(&[prepare.clone(), all(&[bind("s"), execute(), sync()])]);
+    check(&[prepare.clone(), sync(), all(&[bind("s"), execute(), sync()])]);
+    check(&[all(&[prepare.clone(), all(&[bind("s"), execute(), sync()])])]);
+    check(&[
+        prepare,
+        all(&[run("INSERT INTO t VALUES ('1')"), sync()]),
+        all(&[bind("s"), execute(), sync()]),
+    ]);
+    check(&[all(&[run("SELECT 'a'"), flush()]), all(&[run("INSERT INTO t VALUES ('1')"), flush()]), sync()]);
+    check(&[
+        all(&[parse("", "SELECT 'a'"), bind(""), flush()]),
+        all(&[run("INSERT INTO t VALUES ('1')"), sync()]),
+    ]);
+}
+
+#[test]
+fn named_statements() {
+    let define = all(&[parse("s", "SELECT 'a'"), describe_statement("s"), sync()]);
+    let use_it = all(&[bind("s"), describe_portal(""), execute(), sync()]);
+    check(&[define.clone(), use_it.clone(), use_it.clone()]);
+    check(&[define.clone(), all(&[use_it.clone(), use_it.clone()])]);
+    check(&[all(&[define.clone(), use_it.clone(), define.clone(), use_it.clone()])]);
+    check(&[
+        define.clone(),
+        all(&[close_statement("s"), sync()]),
+        use_it.clone(),
+        define.clone(),
+        use_it.clone(),
+    ]);
+    check(&[define.clone(), all(&[close_statement("s"), parse("s", "SELECT 'b'"), sync()]), use_it]);
+    check(&[all(&[describe_statement("none"), sync()]), all(&[bind("none"), execute(), sync()])]);
+}
+
+#[test]
+fn a_name_that_is_taken() {
+    let duplicate = all(&[parse("s", "SELECT 'b'"), bind("s"), execute(), sync()]);
+    check(&[
+        all(&[parse("s", "SELECT 'a'"), sync()]),
+        duplicate.clone(),
+        all(&[bind("s"), execute(), sync()]),
+    ]);
+    check(&[all(&[parse("s", "SELECT 'a'"), duplicate])]);
+}
+
+#[test]
+fn a_failed_parse_leaves_nothing() {
+    let bad = all(&[parse("s", "FROBNICATE"), sync()]);
+    let good = all(&[parse("s", "SELECT 'a'"), bind("s"), execute(), sync()]);
+    check(&[bad.clone(), good.clone()]);
+    check(&[all(&[bad, good.clone()])]);
+    let skipped = all(&[run("SELECT 1/0"), parse("s", "SELECT 'a'"), sync()]);
+    check(&[skipped.clone(), all(&[bind("s"), execute(), sync()]), good.clone()]);
+    check(&[all(&[skipped, bind("s"), execute(), sync(), good])]);
+}
+
+#[test]
+fn a_statement_that_an_error_made_the_server_skip_is_parsed_later() {
+    let define = all(&[parse("a", "INSERT INTO t VALUES ('1')"), parse("b", "SELECT $1::text"), sync()]);
+    let [fails, works] = ["bad", "good"]
+        .map(|value| all(&[bind_portal("", "b", Some(value)), execute(), bind("a"), execute(), sync()]));
+    // Another client's statements are what the second server connection knows.
+    let chunks = [define, query("BEGIN"), query("COMMIT"), all(&[fails, works])];
+    check(&chunks);
+    let mut shell = shell();
+    shell.ask(&chunks[0]);
+    shell.idle.clear();
+    assert_eq!(
+        shown(&shell.ask(&chunks[3])),
+        shown(&directly(&chunks, &[])[directly(&chunks[..3], &[]).len()..])
+    );
+}
+
+#[test]
+fn the_unnamed_statement_of_another_client_is_never_run() {
+    let mut shell = shell();
+    shell.ask(&all(&[run("INSERT INTO t VALUES ('theirs')"), sync()]));
+    shell.next_client(crate::SessionSettings { id: 2, ..super::shell::settings(&[]) });
+    let skipped = all(&[run("SELECT 1/0"), parse("", "INSERT INTO t VALUES ('ours')"), sync()]);
+    let answer = shell.ask(&all(&[skipped, bind(""), execute(), sync()]));
+    assert!(
+        shown(&answer).contains("E(26000 unnamed prepared statement does not exist)"),
+        "{}",
+        shown(&answer)
+    );
+}
+
+#[test]
+fn the_unnamed_statement_goes_along_to_another_server() {
+    let mut shell = shell();
+    shell.ask(&all(&[parse("", "SELECT $1::text"), sync()]));
+    shell.idle.clear();
+    let answer = shell.ask(&all(&[bind_portal("", "", Some("x")), execute(), sync()]));
+    assert_eq!(shown(&answer), "2 D(x) C(SELECT 1) Z(I)");
+}
+
+#[test]
+fn a_server_that_knows_the_statement_is_not_asked_again() {
+    let mut shell = shell();
+    shell.ask(&all(&[parse("s", "SELECT 'a'"), sync()]));
+    let settings =
+        crate::SessionSettings { namer: shell.session.namer.clone(), ..super::shell::settings(&[]) };
+    shell.next_client(settings);
+    shell.events.clear();
+    let chunk =
+        all(&[parse("other", "SELECT 'a'"), describe_statement("other"), bind("other"), execute(), sync()]);
+    let answer = shell.ask(&chunk);
+    assert_eq!(shown(&answer), shown(&directly(&[chunk], &[])));
+    assert!(shell.events.contains(&Event::Parsed { on_server: false }));
+}
+
+#[test]
+fn the_least_used_statement_is_closed_on_the_server() {
+    let mut shell = shell();
+    for i in 0..15 {
+        let text = format!("SELECT '{i}'");
+        let chunk = all(&[parse(&text, &text), bind(&text), execute(), sync()]);
+        assert_eq!(shown(&shell.ask(&chunk)), shown(&directly(&[chunk], &[])));
+    }
+    assert_eq!(shell.idle[0].model.statement_names().len(), 10);
+    let chunk = all(&[bind("SELECT '0'"), execute(), sync()]);
+    assert!(shown(&shell.ask(&chunk)).contains("C(SELECT 1)"));
+    let failing =
+        all(&[run("SELECT 1/0"), parse("n", "SELECT 'n'"), sync(), bind("SELECT '1'"), execute(), sync()]);
+    assert!(
+        shown(&shell.ask(&failing)).ends_with("C(SELECT 1) Z(I)"),
+        "what was not closed is not parsed again"
+    );
+}
+
+#[test]
+fn a_client_may_have_so_many_statements() {
+    let mut shell = shell();
+    for i in 0..20 {
+        shell.ask(&all(&[parse(&i.to_string(), &format!("SELECT '{i}'")), sync()]));
+    }
+    let refused = shell.ask(&all(&[parse("more", "SELECT 'more'"), bind("more"), execute(), sync()]));
+    assert_eq!(shown(&refused), "E(53400 more than 20 prepared statements) Z(I)");
+    assert_eq!(shown(&shell.ask(&all(&[bind("3"), execute(), sync()]))), "2 D(3) C(SELECT 1) Z(I)");
+}
+
+#[test]
+fn deallocate_and_discard() {
+    let define = all(&[parse("s", "SELECT 'a'"), sync()]);
+    let use_it = all(&[bind("s"), execute(), sync()]);
+    for deallocate in [
+        query("DEALLOCATE s"),
+        query("DEALLOCATE ALL"),
+        query("DISCARD ALL"),
+        all(&[run("DEALLOCATE s"), sync()]),
+        all(&[run("DEALLOCATE ALL"), sync()]),
+        all(&[run("DISCARD ALL"), sync()]),
+        all(&[query("BEGIN"), query("SELECT 1/0"), query("DEALLOCATE s"), query("ROLLBACK")]),
+    ] {
+        check(&[define.clone(), deallocate.clone(), use_it.clone()]);
+        check(&[define.clone(), deallocate.clone(), define.clone(), use_it.clone()]);
+        check(&[all(&[define.clone(), deallocate.clone(), define.clone(), use_it.clone()])]);
+        check(&[all(&[define.clone(), deallocate, use_it.clone()])]);
+    }
+    check(&[query("DEALLOCATE none"), all(&[run("DEALLOCATE none"), sync()])]);
+}
+
+#[test]
+fn deallocate_of_a_statement_that_this_server_lacks() {
+    for deallocate in [query("DEALLOCATE s"), all(&[run("DEALLOCATE s"), sync()])] {
+        let mut shell = shell();
+        shell.ask(&all(&[parse("s", "SELECT 'a'"), sync()]));
+        let direct = directly(&[parse("s", "SELECT 'a'"), deallocate.clone()], &[]);
+        assert!(shown(&direct).ends_with(&shown(&shell.ask(&deallocate))));
+        assert!(shown(&shell.ask(&all(&[bind("s"), sync()]))).starts_with("E(26000"));
+    }
+}
+
+#[test]
+fn portals() {
+    let declare = all(&[
+        query("BEGIN"),
+        parse("", "VALUES ('a'), ('b'), ('c')"),
+        bind_portal("p", "", None),
+        execute_portal("p", 2),
+        sync(),
+    ]);
+    check(&[declare.clone(), all(&[execute_portal("p", 0), close_portal("p"), sync()]), query("COMMIT")]);
+    check(&[declare.clone(), all(&[bind_portal("p", "", None), sync()]), query("ROLLBACK")]);
+    check(&[declare, query("COMMIT"), all(&[execute_portal("p", 0), sync()])]);
+    check(&[all(&[describe_portal("none"), sync()]), all(&[execute_portal("none", 0), flush()]), sync()]);
+}
+
+#[test]
+fn a_failed_block_takes_only_its_end() {
+    let define = all(&[parse("r", "ROLLBACK"), parse("s", "SELECT 'a'"), sync()]);
+    let fails = [query("BEGIN"), query("SELECT 1/0")].concat();
+    check(&[define.clone(), fails.clone(), all(&[parse("t", "SELECT 'a'"), sync()]), query("ROLLBACK")]);
+    check(&[define, fails, all(&[bind("s"), execute(), sync()]), all(&[bind("r"), execute(), sync()])]);
+}
+
+#[test]
+fn simple_and_extended_in_one_pipeline() {
+    check(&[all(&[run("SELECT 'a'"), query("SELECT 'b'"), run("SELECT 'c'"), sync(), query("SELECT 'd'")])]);
+    check(&[all(&[parse("s", "SELECT 'a'"), query("SELECT 'b'"), bind("s"), execute(), sync()])]);
+    check(&[all(&[
+        query("BEGIN"),
+        run("INSERT INTO t VALUES ('1')"),
+        sync(),
+        query("ROLLBACK"),
+        run("SELECT count(*) FROM t"),
+        sync(),
+    ])]);
+}
+
+#[test]
+fn a_read_behind_a_write_in_its_segment_stays_with_it() {
+    let mut shell = shell();
+    shell.ask(&all(&[run("SELECT 'a'"), run("INSERT INTO t VALUES ('1')"), sync()]));
+    assert_eq!(shell.leased, [0]);
+    shell.ask(&all(&[run("SELECT 'a'"), sync()]));
+    assert_eq!(shell.leased, [0, 1], "the unnamed statement of before is not the one that is run");
+}
+
+/// More promises than may be outstanding, without a Sync that would make the server answer.
+#[test]
+fn a_deep_pipeline_makes_the_server_answer() {
+    let batch = [bind_portal("", "s", Some("x")), execute()].concat().repeat(200);
+    check(&[all(&[parse("s", "SELECT $1::text"), batch.clone(), sync()])]);
+    check(&[all(&[parse("s", "INSERT INTO t VALUES ('1')"), batch, sync()])]);
+    check(&[query("SELECT 'a'").repeat(200)]);
+}
+
+#[test]
+fn what_is_too_long_is_streamed_to_the_primary() {
+    let long = format!("SELECT '{}'", "x".repeat(10_000));
+    check(&[query(&long), query("SELECT 'a'")]);
+    check(&[all(&[parse("", &long), bind(""), execute(), sync()]), query("SELECT 'a'")]);
+    let value = "x".repeat(10_000);
+    check(&[all(&[parse("", "SELECT $1::text"), bind_portal("", "", Some(&value)), execute(), sync()])]);
+    let mut shell: Shell = shell();
+    shell.ask(&query(&long));
+    assert_eq!(shell.leased, [0]);
+}

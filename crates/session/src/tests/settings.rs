@@ -1,0 +1,167 @@
+//! Settings follow the session from server to server.
+
+use super::frames::*;
+use super::shell::Shell;
+use super::{check, check_with, shell};
+use crate::{PinReason, Pinned, SessionSettings};
+
+const SHOW: &str = "SHOW my.x";
+
+/// What the client sees of a setting on a node that it has not used.
+fn elsewhere(shell: &mut Shell, name: &str) -> String {
+    shell.idle.clear();
+    let answer = shell.ask(&query(&format!("SHOW {name}")));
+    let row = shown(&answer);
+    row.split("D(").nth(1).unwrap().split(')').next().unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_setting_is_replayed() {
+    check(&[query("SET my.x TO 'one'"), query(SHOW), query("RESET my.x"), query(SHOW)]);
+    check(&[all(&[
+        query("SET my.x TO 'one'"),
+        query(SHOW),
+        query("SELECT 'a'"),
+        query("RESET ALL"),
+        query(SHOW),
+    ])]);
+    check(&[all(&[run("SET my.x TO 'one'"), sync()]), query(SHOW), query("DISCARD ALL"), query(SHOW)]);
+    check(&[query("SET LOCAL my.x TO 'one'"), query(SHOW)]);
+}
+
+#[test]
+fn a_setting_that_was_rolled_back_is_not() {
+    let block = |end: &str| {
+        [
+            query("BEGIN"),
+            query("SET my.x TO 'one'"),
+            query("SET LOCAL my.y TO 'two'"),
+            query(SHOW),
+            query(end),
+        ]
+        .concat()
+    };
+    check(&[query("SET my.x TO 'zero'"), block("COMMIT"), query(SHOW), query("SHOW my.y")]);
+    check(&[query("SET my.x TO 'zero'"), block("ROLLBACK"), query(SHOW), query("SHOW my.y")]);
+    check(&[query("SET my.x TO 'zero'"), block("SELECT 1/0"), query("COMMIT"), query(SHOW)]);
+    check(&[all(&[run("SET my.x TO 'one'"), run("SELECT 1/0"), sync()]), query(SHOW)]);
+    check(&[all(&[run("SET my.x TO 'one'"), sync(), run("SELECT 1/0"), sync()]), query(SHOW)]);
+}
+
+#[test]
+fn savepoints() {
+    let chunk = |end: &str| {
+        let texts = [
+            "BEGIN",
+            "SET my.x TO 'one'",
+            "SAVEPOINT s",
+            "SET my.x TO 'two'",
+            "SAVEPOINT t",
+            "SET my.x TO '3'",
+        ];
+        texts.into_iter().chain(end.split(';')).map(query).collect::<Vec<_>>().concat()
+    };
+    for end in [
+        "COMMIT",
+        "ROLLBACK TO s;COMMIT",
+        "ROLLBACK TO t;COMMIT",
+        "RELEASE s;COMMIT",
+        "RELEASE t;ROLLBACK TO s;COMMIT",
+    ] {
+        check(&[chunk(end), query(SHOW)]);
+    }
+    check(&[chunk("SELECT 1/0;ROLLBACK TO t;RELEASE s;COMMIT"), query(SHOW)]);
+}
+
+#[test]
+fn the_setting_is_there_before_the_clients_bytes() {
+    let mut shell = shell();
+    shell.ask(&query("SET my.x TO 'one'"));
+    assert_eq!(elsewhere(&mut shell, "my.x"), "one");
+    assert_eq!(shell.leased, [0, 1]);
+}
+
+#[test]
+fn the_next_client_sees_nothing_of_it() {
+    let mut shell = shell();
+    shell.ask(&query("SET my.x TO 'one'"));
+    shell.next_client(super::shell::settings(&[("my.y", "two")]));
+    shell.ask(&query("INSERT INTO t VALUES ('1')"));
+    let model = &shell.idle[0].model;
+    assert_eq!(model.gucs.session().iter().collect::<Vec<_>>(), [(&"my.y".to_owned(), &"two".to_owned())]);
+}
+
+#[test]
+fn start_up_values() {
+    let startup = [("my.x", "it is"), ("application_name", "app")];
+    check_with(
+        &[query(SHOW), query("SET my.x TO 'two'"), query(SHOW), query("INSERT INTO t VALUES ('1')")],
+        &startup,
+    );
+    let mut shell =
+        Shell::new(super::shell::settings(&startup), &super::Shared::default(), super::Pieces::Whole);
+    for reset in ["RESET my.x", "RESET ALL", "DISCARD ALL", "SET my.x TO DEFAULT"] {
+        shell.ask(&query("SET my.x TO 'two'"));
+        shell.ask(&query(reset));
+        shell.ask(&query("INSERT INTO t VALUES ('1')"));
+        let model = &shell.idle[0].model;
+        assert_eq!(model.gucs.session()["my.x"], "it is", "after {reset}, on the server that ran it");
+        assert_eq!(elsewhere(&mut shell, "my.x"), "it is", "after {reset}, on another one");
+    }
+}
+
+#[test]
+fn reported_settings_reach_the_client_once() {
+    check(&[
+        query("SET application_name TO 'app'"),
+        query("SELECT 'a'"),
+        query("INSERT INTO t VALUES ('1')"),
+    ]);
+    check(&[query("BEGIN"), query("SET application_name TO 'app'"), query("ROLLBACK"), query("SELECT 'a'")]);
+}
+
+#[test]
+fn what_cannot_be_replayed_pins() {
+    let pinned = |text: &str| {
+        let mut shell = shell();
+        shell.ask(&query(text));
+        match shell.session.pinned() {
+            Pinned::No => String::new(),
+            Pinned::By(reason) => reason.code().to_owned(),
+        }
+    };
+    for (text, reason) in [
+        ("LISTEN c", "listen"),
+        ("SET my.x TO 'one'; SELECT 'a'", "multi_set"),
+        ("SET role TO 'ann'", "setting"),
+        ("SET LOCAL role TO 'ann'", ""),
+        ("SET my.x TO 'one'", ""),
+        ("SET transaction_read_only TO 'on'", ""),
+        ("SELECT 'a'; SELECT 'b'", ""),
+    ] {
+        assert_eq!(pinned(text), reason, "{text}");
+    }
+}
+
+#[test]
+fn a_pin_holds_the_server_until_discard_all() {
+    let mut shell = shell();
+    shell.ask(&query("LISTEN c"));
+    shell.ask(&query("SELECT 'a'"));
+    assert_eq!(shell.leased, [0]);
+    assert!(shell.events.iter().any(|event| matches!(event, crate::Event::Pinned(PinReason::Statement(_)))));
+    shell.ask(&query("DISCARD ALL"));
+    assert!(shell.server.is_none());
+    shell.ask(&query("SELECT 'a'"));
+    assert_eq!(shell.leased, [0, 1]);
+}
+
+#[test]
+fn session_mode_stays_with_the_primary() {
+    let settings = SessionSettings { mode: crate::PoolMode::Session, ..super::shell::settings(&[]) };
+    let mut shell = Shell::new(settings, &super::Shared::default(), super::Pieces::Whole);
+    shell.ask(&query("SELECT 'a'"));
+    let answer = shell.ask(&query("INSERT INTO t VALUES ('1')"));
+    assert_eq!((shown(&answer).as_str(), &shell.leased[..]), ("C(INSERT 0 1) Z(I)", &[0][..]));
+    assert_eq!(shell.session.pinned(), Pinned::By(PinReason::SessionMode));
+}
