@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use pgweir_sandbox::{Cluster, SandboxError};
+use pgweir_sandbox::{Client, Cluster, SandboxError};
 
 use crate::harness::{Setup, Site};
 use crate::programs::{Finished, Login, Running, from_environment, script, tool};
@@ -22,6 +22,13 @@ fn every_show_has_the_columns_of_pgbouncer() {
         assert!(added.is_some_and(|added| added.is_empty() || added.starts_with('|')), "{command}: {header}");
     }
     assert!(show(&site, "VERSION").stdout.lines().nth(1).is_some_and(|version| version.contains("pgweir")));
+    // What the exporter's driver says at start-up means nothing here, and does no harm.
+    let exporter = [("user", "postgres"), ("database", "pgbouncer"), ("extra_float_digits", "2")];
+    let mut exporter =
+        Client::connect_with(&site.pgweir.address(), &exporter, None).expect("the exporter is let in");
+    for command in ["STATS", "LISTS", "CONFIG", "VERSION", "DATABASES", "POOLS", "STATS_TOTALS", "CLIENTS"] {
+        exporter.query(&format!("SHOW {command};")).expect("it is shown");
+    }
     let help = psql(&site, "postgres", "SHOW HELP").finish();
     assert!(COLUMNS.iter().all(|(command, _)| help.stderr.contains(command)), "{help}");
     assert!(help.stderr.contains("NODES") && help.stderr.contains("RELOAD"), "{help}");

@@ -93,6 +93,26 @@ fn servers_are_logged_into_by_password_and_md5_and_scram() {
 }
 
 #[test]
+fn an_md5_hash_proves_a_client_to_us_and_us_to_the_server() {
+    let setup = Setup::newest()
+        .servers(|servers| servers.hba = Hba::Md5)
+        .set("auth", "users_file", "\"users.txt\"")
+        .set("auth", "method", "\"md5\"")
+        .set("cluster.main", "monitor_password", "\"postgres\"");
+    let cluster = setup.cluster();
+    let ask = |sql: &str| cluster.primary().query("postgres", sql).expect("the primary answers");
+    ask("CREATE ROLE app LOGIN PASSWORD 'secret'");
+    let hash = ask("SELECT rolpassword FROM pg_authid WHERE rolname = 'app'").value().to_owned();
+    assert!(hash.starts_with("md5"), "{hash}");
+    fs::write(cluster.directory().join("users.txt"), format!("\"app\" \"{hash}\"\n"))
+        .expect("the file is written");
+    let site = setup.before(cluster);
+    let login = |password| Login { user: "app", password, ..Login::superuser(site.pgweir.port()) };
+    assert_eq!(attempt(&site, &login("secret")).printed(), "app");
+    attempt(&site, &login("wrong")).failed_with("password authentication failed for user \"app\"");
+}
+
+#[test]
 fn whoever_is_trusted_still_needs_a_role_and_a_database_on_the_server() {
     let site = Setup::newest().start();
     site.cluster.primary().query("postgres", "CREATE ROLE app LOGIN").expect("the role is created");

@@ -175,6 +175,12 @@ fn pages_say_what_is_so() {
     let site = Setup::newest().standbys(1).start();
     let status = |path: &str| site.pgweir.page(path).expect("pgweir answers").0;
     assert_eq!((status("/healthz"), status("/readyz"), status("/nothing")), (200, 200, 404));
+    let health = || {
+        let mut command = Command::new(program());
+        command.args(["health", "--address", &format!("127.0.0.1:{}", site.pgweir.http_port())]);
+        Running::start(site.cluster.directory(), "health", command).finish_anyhow()
+    };
+    assert!(health().status.success(), "{}", health());
     let mut client = site.connect();
     client.query("CREATE TABLE t (n int)").expect("pgweir answers");
     client.query("SELECT no_such_column").expect_err("it is an error");
@@ -192,6 +198,7 @@ fn pages_say_what_is_so() {
     }
     site.wait_for("it is not ready", || site.pgweir.page("/readyz").is_some_and(|(status, _)| status == 503));
     assert_eq!(status("/healthz"), 200);
+    health().failed_with("not ready");
     site.cluster.primary().start().expect("the primary starts");
     site.pgweir.wait_ready();
 }
