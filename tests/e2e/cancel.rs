@@ -131,15 +131,15 @@ fn a_late_cancel_request_never_hits_the_next_client() {
 fn cancel_at_odd_moments(site: &Site, client: &mut Client, key: &[u8], rounds: usize) -> usize {
     let mut hit = 0;
     for round in 0..rounds {
-        let sleep = format!("SELECT pg_sleep({})", (round % 5) as f64 / 1000.0);
+        let nap = format!("SELECT pg_sleep({})", (round % 5) as f64 / 1000.0);
         let reply = match round % 3 {
             0 => {
-                client.wire().send(&query(&sleep)).unwrap();
+                client.wire().send(&query(&nap)).unwrap();
                 cancel(site, key);
                 client.reply()
             }
             1 => {
-                let reply = client.query(&sleep);
+                let reply = client.query(&nap);
                 cancel(site, key);
                 reply
             }
@@ -147,7 +147,7 @@ fn cancel_at_odd_moments(site: &Site, client: &mut Client, key: &[u8], rounds: u
                 // Nobody waits for this one to be dealt with.
                 let mut wire = site.wire();
                 wire.send(&cancel_request(key)).unwrap();
-                client.query(&sleep)
+                client.query(&nap)
             }
         };
         hit += usize::from(was_cancelled(reply.map(drop)));

@@ -10,7 +10,7 @@ use crate::harness::{Setup, Site};
 /// Sixteen clients of pgbench, one read after the other: two receives, two sends and at most one wait for each.
 #[test]
 fn a_simple_query_takes_two_receives_two_sends_and_at_most_one_wait() {
-    let site = Setup::newest().standbys(2).set("cluster.main", "monitor_interval", "\"200ms\"").start();
+    let site = Setup::newest().standbys(2).set("cluster.main", "monitor_interval", "\"1s\"").start();
     let binaries = Binaries::newest().unwrap();
     pgbench(&site, &binaries, &["--initialize", "--quiet", "--scale=1"]);
     site.wait_caught_up();

@@ -21,7 +21,7 @@ fn clients_beyond_the_limit_are_turned_away_until_one_leaves() {
 fn a_queue_has_an_end_and_a_wait_has_a_deadline() {
     let site = Setup::newest()
         .set("pool", "size", "1")
-        .set("pool", "wait_timeout", "\"400ms\"")
+        .set("pool", "wait_timeout", "\"1500ms\"")
         .set("pool", "waiters_max", "2")
         .start();
     let mut holder = site.connect();
@@ -38,7 +38,7 @@ fn a_queue_has_an_end_and_a_wait_has_a_deadline() {
     expect(waiters[2].query("SELECT 1"), "53300");
     expect(waiters[0].reply(), "53300");
     expect(waiters[1].reply(), "53300");
-    assert!(since.elapsed() >= Duration::from_millis(400), "{:?}", since.elapsed());
+    assert!(since.elapsed() >= Duration::from_millis(1500), "{:?}", since.elapsed());
     holder.query("COMMIT").unwrap();
     assert!(waiters.iter_mut().all(|waiter| waiter.query("SELECT 1").is_ok()), "a refusal ends no session");
 }
@@ -46,7 +46,7 @@ fn a_queue_has_an_end_and_a_wait_has_a_deadline() {
 #[test]
 fn connections_to_servers_are_limited_by_role_and_by_database() {
     for (section, key) in [("user.postgres", "connections_max"), ("database.postgres", "connections_max")] {
-        let site = Setup::newest().set("pool", "wait_timeout", "\"300ms\"").set(section, key, "2").start();
+        let site = Setup::newest().set("pool", "wait_timeout", "\"1500ms\"").set(section, key, "2").start();
         let mut clients: Vec<Client> = (0..3).map(|_| site.connect()).collect();
         for client in &mut clients[..2] {
             client.query("BEGIN").unwrap();
@@ -62,9 +62,9 @@ fn connections_to_servers_are_limited_by_role_and_by_database() {
 fn who_dawdles_is_cancelled_or_sent_away() {
     let site = Setup::newest()
         .standbys(1)
-        .set("pool", "query_timeout", "\"300ms\"")
-        .set("pool", "idle_transaction_timeout", "\"300ms\"")
-        .set("user.idler", "client_idle_timeout", "\"300ms\"")
+        .set("pool", "query_timeout", "\"1500ms\"")
+        .set("pool", "idle_transaction_timeout", "\"1500ms\"")
+        .set("user.idler", "client_idle_timeout", "\"1500ms\"")
         .start();
     let mut client = site.connect();
     client.query("CREATE ROLE idler LOGIN; CREATE TABLE undone (n int)").unwrap();
@@ -89,7 +89,7 @@ fn who_dawdles_is_cancelled_or_sent_away() {
 
 #[test]
 fn a_stranger_who_says_nothing_is_hung_up_on() {
-    let site = Setup::newest().set("listen", "startup_timeout", "\"300ms\"").start();
+    let site = Setup::newest().set("listen", "startup_timeout", "\"1500ms\"").start();
     let mut silent = site.wire();
     let mut halfway = site.wire();
     halfway.send(&[0, 0, 0, 50, 0, 3]).unwrap();

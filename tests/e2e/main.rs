@@ -19,6 +19,7 @@ mod harness;
 mod hostile;
 mod limits;
 mod logins;
+mod networks;
 mod operation;
 mod pools;
 mod programs;

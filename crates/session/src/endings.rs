@@ -116,6 +116,12 @@ impl Session {
         self.link.as_ref().is_some_and(|link| link.preparing == Preparing::Settings)
     }
 
+    /// Whether the client was sent a part of a message: nothing but its rest may follow.
+    #[must_use]
+    pub fn is_amid_a_reply(&self) -> bool {
+        matches!(self.reply_rest, ReplyRest::Forward(_))
+    }
+
     /// Whether replies are outstanding for which the server needs nothing more of the client.
     #[must_use]
     pub fn will_be_answered(&self) -> bool {

@@ -163,4 +163,4 @@ fn beside_this_test() -> PathBuf {
 }
 
 /// Far longer than anything takes that a test waits for.
-pub(super) const WITHIN: Duration = Duration::from_secs(30);
+pub(super) const WITHIN: Duration = Duration::from_secs(60);

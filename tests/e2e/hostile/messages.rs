@@ -2,16 +2,23 @@
 
 use std::fmt::Write as _;
 
+use pgweir_sandbox::Binaries;
+
 use super::{as_good, beside_an_innocent_client, converse, converse_to_the_end, direct};
-use crate::harness::{Setup, bind, execute, message, parse, query, startup, sync};
+use crate::harness::{Setup, Site, bind, execute, message, parse, query, startup, sync};
 
 #[test]
 fn bad_messages_are_answered_as_postgresql_answers_them() {
-    let site = Setup::newest().standbys(1).start();
+    for binaries in Binaries::installed() {
+        compare(&Setup::on(&binaries).standbys(1).start());
+    }
+}
+
+fn compare(site: &Site) {
     site.connect().query("CREATE TABLE filled (n int)").unwrap();
-    let (postgres, pgweir) = (direct(&site), site.pgweir.address());
+    let (postgres, pgweir) = (direct(site), site.pgweir.address());
     let mut differences = String::new();
-    beside_an_innocent_client(&site, || {
+    beside_an_innocent_client(site, || {
         for (name, said) in conversations() {
             let bytes = [startup(&[("user", "postgres")]), said].concat();
             let wanted = converse(&postgres, &bytes, 0);

@@ -77,10 +77,12 @@ impl Relay {
         self.drop_server();
     }
 
-    /// Writes the last words and closes, if the client takes them in time.
+    /// Writes the last words and closes, if the client takes them in time. In the middle of a message there are no last
+    /// words: the client would take them for the rest of it.
     async fn say_last(&mut self, words: &[u8]) {
+        let speechless = words.is_empty() || self.session.is_amid_a_reply();
         let said = poll_fn(|context| {
-            if !words.is_empty() && self.to_and_from_client.send(&mut self.client, context, words).is_err() {
+            if !speechless && self.to_and_from_client.send(&mut self.client, context, words).is_err() {
                 return Poll::Ready(());
             }
             Poll::Ready(())
@@ -135,7 +137,9 @@ impl Drop for Relay {
         if let Some(reason) = self.pinned.take() {
             self.metrics.pins.unpinned(reason);
         }
-        if let Some(farewell) = self.entered.entry.farewell() {
+        if let Some(farewell) = self.entered.entry.farewell()
+            && !self.session.is_amid_a_reply()
+        {
             let mut last = Vec::new();
             let complaint = Complaint {
                 severity: Severity::Fatal,
