@@ -229,11 +229,11 @@ public class JdbcClient {
     private static void readOnly() throws Exception {
         String always = url + "?readOnlyMode=always";
         try (Connection inTransactions = connect(); Connection throughout = DriverManager.getConnection(always, LOGIN)) {
-            Statement setup = throughout.createStatement();
-            setup.execute("DROP TABLE IF EXISTS jdbc_read; CREATE TABLE jdbc_read (id int)");
-            inTransactions.setAutoCommit(false);
             for (Connection connection : new Connection[] {inTransactions, throughout}) {
                 Statement statement = connection.createStatement();
+                // Its own table: what another session wrote may be seen a moment later.
+                statement.execute("DROP TABLE IF EXISTS jdbc_read; CREATE TABLE jdbc_read (id int)");
+                connection.setAutoCommit(connection == throughout);
                 connection.setReadOnly(true);
                 for (int n = 0; n < 10; n++) equal(number(connection, "SELECT count(*) FROM jdbc_read"), 0);
                 expect("25006", () -> statement.executeUpdate("INSERT INTO jdbc_read VALUES (1)"));
