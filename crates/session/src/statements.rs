@@ -372,6 +372,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_shared_only_under_equal_settings() {
+        let namer = StatementNamer::default();
+        let id = namer.name(b"select", b"");
+        let named = |zone: &str| {
+            let settings = [("timezone".to_owned(), SettingValue::Sql(zone.to_owned()))];
+            id.under(namer.salt_of_settings(settings.iter().map(|(name, value)| (name, value))))
+        };
+        assert_eq!(id.under(namer.salt_of_settings(std::iter::empty())), id);
+        assert_eq!(named("'UTC'"), named("'UTC'"));
+        assert_ne!(named("'UTC'"), named("'Asia/Tokyo'"));
+        let alone = |session, change| id.under(namer.salt_of_session(session, change));
+        assert_eq!(alone(1, 0), alone(1, 0));
+        assert!(alone(1, 0) != alone(2, 0) && alone(1, 0) != alone(1, 1) && alone(1, 0) != id);
+    }
+
+    #[test]
     fn the_least_used_statement_makes_room() {
         let mut server = ServerStatements::default();
         let [a, b, c] = [1, 2, 3].map(StatementId);
