@@ -62,6 +62,7 @@ impl Bench {
             },
             startup: Arc::default(),
             namer: Arc::default(),
+            proven: Arc::default(),
             reads_own_writes: true,
         });
         Self {

@@ -106,6 +106,7 @@ impl Line {
             limits,
             startup: Arc::default(),
             namer: Arc::default(),
+            proven: Arc::default(),
             reads_own_writes: true,
         });
         Self {

@@ -54,9 +54,14 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
             return None;
         }
     };
+    let clients_max = proxy.config.load().listen.clients_max.get() as usize;
+    let Some(entered) = proxy.clients.enter(new_client(&stream, &startup, Arc::clone(&pool)), clients_max)
+    else {
+        turn_away(proxy, &mut stream, unsent, &NoSession::TooMany).await;
+        return None;
+    };
     pool.learn_credentials(&proved.credentials);
     Tally::add(&pool.tally.logins, 1);
-    let entered = proxy.clients.enter(new_client(&stream, &startup, Arc::clone(&pool)));
     let settings = Arc::new(startup_settings(&startup.settings));
     let mut session = new_session(proxy, &pool, entered.entry.id, Arc::clone(&settings));
     match welcome(&pool, &mut session, &settings).await {
@@ -86,9 +91,6 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
 fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<Arc<ServerPool>, NoSession> {
     if startup.replication != Replication::No {
         return Err(NoSession::Replication);
-    }
-    if proxy.clients.len() >= proxy.config.load().listen.clients_max.get() as usize {
-        return Err(NoSession::TooMany);
     }
     let nowhere = || NoSession::NoDatabase(startup.database.clone());
     proxy.pool(&startup.database, &startup.user).ok_or_else(nowhere)
@@ -131,6 +133,7 @@ fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMa
         },
         startup,
         namer: Arc::clone(&proxy.namer),
+        proven: Arc::clone(&pool.proven),
         reads_own_writes: consistency == pgweir_config::Consistency::Session,
     })
 }

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use pgweir_auth::ServerCredentials;
 use pgweir_cluster::{Demand, Lease, NodeId, Pool, PoolCounts, PoolEffect, Refusal, ServerId, WaiterId};
 use pgweir_config::PoolMode;
-use pgweir_session::{AtRest, NodeRole, Reported, ServerState, SettingMap};
+use pgweir_session::{AtRest, NodeRole, ProvenStatements, Reported, ServerState, SettingMap};
 use tokio::sync::oneshot;
 
 use crate::cluster::Cluster;
@@ -36,6 +36,8 @@ pub(crate) struct ServerPool {
     /// What logs us in to servers: of the last login that proved something.
     pub(crate) credentials: ArcSwap<ServerCredentials>,
     pub(crate) tally: Tally,
+    /// Statements that servers of this pool have parsed.
+    pub(crate) proven: Arc<ProvenStatements>,
     inner: Mutex<Inner>,
     /// What servers report for each set of start-up settings that was seen.
     welcomes: Mutex<HashMap<Arc<SettingMap>, Arc<Reported>>>,
@@ -134,6 +136,7 @@ impl ServerPool {
             settings: ArcSwap::from_pointee(settings),
             credentials: ArcSwap::from_pointee(credentials),
             tally: Tally::default(),
+            proven: Arc::default(),
             inner: Mutex::new(inner),
             welcomes: Mutex::default(),
             hashing,

@@ -115,6 +115,9 @@ impl Session {
             Header::read(&rest[at..segment.scanned]).map_err(SessionError::ClientFrame)?
         {
             let body = &rest[at + HEADER_BYTES..at + header.total()];
+            if let (b'P', Some(parse)) = (header.tag, body::Parse::read(body)) {
+                self.define_proven(parse, step);
+            }
             if let (b'C', Some(body::Target::Statement(name))) = (header.tag, body::Target::read(body)) {
                 self.forget(name);
                 step.to_client.extend_from_slice(say::CLOSE_COMPLETE);

@@ -91,6 +91,18 @@ impl Session {
         Ensured::Yes
     }
 
+    /// Defines a statement that servers are known to accept.
+    pub(crate) fn define_proven(&mut self, parse: Parse<'_>, step: &mut Step<'_>) {
+        let verdict = step.classifier.classify(parse.text, self.lexing);
+        let after = AfterStatement::of(parse.text, verdict)
+            .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
+        let statement = Statement::new(&self.namer, parse.text, parse.types, verdict, after.map(Arc::new));
+        let named = Named { statement: Arc::new(statement), defined_in: self.ledger.segment() };
+        self.statements.define(parse.name, named);
+        step.events.push(Event::Parsed { on_server: false });
+        step.to_client.extend_from_slice(say::PARSE_COMPLETE);
+    }
+
     fn parse_unnamed(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
         let verdict = step.classifier.classify(parse.text, self.lexing);
         let after = AfterStatement::of(parse.text, verdict);

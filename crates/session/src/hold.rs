@@ -10,7 +10,7 @@ use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
 use crate::effect::Step;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
-use crate::segment::{Extent, Known, Needs};
+use crate::segment::{Extent, Known, Needs, Proof};
 use crate::session::{Advance, Next, Preparing, Session};
 use crate::terms::PoolMode;
 
@@ -27,6 +27,9 @@ impl Session {
             self.passing = Passing::Swallow(header.total());
             return Ok(Advance::By(0));
         }
+        let salt = if self.link.is_none() { Some(self.salt()) } else { None };
+        let room = self.limits.client_statements_max.saturating_sub(self.statements.len()).min(1);
+        let proof = salt.map(|salt| Proof { namer: &self.namer, salt, proven: &self.proven, room });
         let mut known = Known {
             classifier: step.classifier,
             lexing: self.lexing,
@@ -34,6 +37,7 @@ impl Session {
             unnamed: self.unnamed.as_ref(),
             ledger: &self.ledger,
             server: self.link.as_ref().map(|link| &link.server.statements),
+            proof,
             bytes_max: self.limits.query_bytes_max,
         };
         match self.segment.scan(rest, &mut known)? {

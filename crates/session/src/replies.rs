@@ -269,7 +269,10 @@ impl Session {
         let statements = &mut linked(&mut self.link).server.statements;
         match (tag, self.ledger.head()) {
             (BackendTag::ParseComplete, Some(Owed::Parse(_, _, parsed))) => match parsed {
-                Parsed::Named(id) => statements.parsed(*id),
+                Parsed::Named(id) => {
+                    self.proven.add(*id);
+                    statements.parsed(*id);
+                }
                 Parsed::Unnamed(token) => statements.parsed_unnamed(*token),
                 Parsed::Passing => {}
             },

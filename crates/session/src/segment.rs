@@ -11,7 +11,8 @@ use pgweir_wire::{FrontendTag, Header};
 
 use crate::error::SessionError;
 use crate::ledger::Ledger;
-use crate::statements::{ClientStatements, Presence, ServerStatements, Unnamed};
+use crate::proven::ProvenStatements;
+use crate::statements::{ClientStatements, Presence, Salt, ServerStatements, StatementNamer, Unnamed};
 
 /// The scan of a segment that has not been sent.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Segment {
     /// How far the scan got.
     pub(crate) extent: Extent,
     pub(crate) needs: Needs,
+    /// What a statement needs that was parsed before, should the segment do more than parse it.
+    put_off: Needs,
     /// What its messages are, apart from the last.
     pub(crate) begins: Begins,
     runs: Runs,
@@ -92,8 +95,19 @@ pub(crate) struct Known<'a> {
     pub(crate) unnamed: Option<&'a Unnamed>,
     pub(crate) ledger: &'a Ledger,
     pub(crate) server: Option<&'a ServerStatements>,
+    /// What tells whether a Parse needs a server at all; `None` while there is one.
+    pub(crate) proof: Option<Proof<'a>>,
     /// The longest segment that is held.
     pub(crate) bytes_max: usize,
+}
+
+/// What tells whether a named statement was parsed by a server before, as this session would have it parsed.
+pub(crate) struct Proof<'a> {
+    pub(crate) namer: &'a StatementNamer,
+    pub(crate) salt: Salt,
+    pub(crate) proven: &'a ProvenStatements,
+    /// Named statements that the client may still define.
+    pub(crate) room: usize,
 }
 
 /// What a statement with this verdict needs.
@@ -110,6 +124,7 @@ impl Segment {
             scanned: 0,
             extent: Extent::Open,
             needs: Needs::Nothing,
+            put_off: Needs::Nothing,
             begins: Begins::Simple,
             runs: Runs::No,
             unnamed: Origin::Earlier,
@@ -154,7 +169,12 @@ impl Segment {
             }
             FrontendTag::Parse => {
                 let parse = Parse::read(body).ok_or(malformed)?;
-                self.need(needs(known.classifier.classify(parse.text, known.lexing)));
+                let needs = needs(known.classifier.classify(parse.text, known.lexing));
+                if self.begins == Begins::Simple && known.is_proven(&parse) {
+                    self.put_off = needs;
+                } else {
+                    self.need(needs);
+                }
                 if parse.name.is_empty() {
                     self.unnamed = Origin::Own;
                 } else {
@@ -228,12 +248,23 @@ impl Segment {
         }
     }
 
+    /// With the first need of a server, what a proven statement needs counts too.
     fn need(&mut self, needs: Needs) {
-        self.needs = self.needs.max(needs);
+        if needs > Needs::Nothing {
+            self.needs = self.needs.max(needs).max(self.put_off);
+        }
     }
 }
 
 impl Known<'_> {
+    /// Whether we can answer this Parse ourselves.
+    fn is_proven(&self, parse: &Parse<'_>) -> bool {
+        let Some(proof) = &self.proof else { return false };
+        let id = || proof.namer.name(parse.text, parse.types).under(proof.salt);
+        let is_new = !parse.name.is_empty() && self.statements.get(parse.name).is_none();
+        is_new && proof.room > 0 && proof.proven.contains(id())
+    }
+
     /// Whether an outstanding reply decides if the statement of this name is there.
     fn is_doubtful(&self, name: &[u8]) -> bool {
         if name.is_empty() {

@@ -14,6 +14,7 @@ use crate::effect::{Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Ledger, Owed};
 use crate::portals::Portals;
+use crate::proven::ProvenStatements;
 use crate::replies::{Outcome, ReplyRest};
 use crate::segment::Segment;
 use crate::server::{Reported, ServerState};
@@ -51,6 +52,7 @@ pub struct Session {
     pub(crate) mode: PoolMode,
     pub(crate) limits: Limits,
     pub(crate) namer: Arc<StatementNamer>,
+    pub(crate) proven: Arc<ProvenStatements>,
     pub(crate) settings: Settings,
     pub(crate) statements: ClientStatements,
     pub(crate) sharing: Sharing,
@@ -123,6 +125,7 @@ impl Session {
             mode: settings.mode,
             limits: settings.limits,
             namer: settings.namer,
+            proven: settings.proven,
             settings: Settings::new(settings.startup),
             statements: ClientStatements::default(),
             sharing: Sharing::default(),

@@ -51,7 +51,7 @@ impl Session {
         }
     }
 
-    fn salt(&mut self) -> Salt {
+    pub(crate) fn salt(&mut self) -> Salt {
         let alone = match self.pinned {
             Pinned::No | Pinned::By(PinReason::SessionMode) => false,
             Pinned::By(PinReason::OversizedText | PinReason::Setting | PinReason::Statement(_)) => true,

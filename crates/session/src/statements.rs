@@ -63,7 +63,7 @@ impl StatementNamer {
     }
 
     /// The name of the statement with this text and these parameter types.
-    fn name(&self, text: &[u8], types: &[u8]) -> StatementId {
+    pub(crate) fn name(&self, text: &[u8], types: &[u8]) -> StatementId {
         let generation = self.generation.load(Relaxed);
         let half = |key: &RandomState| {
             let mut hasher = key.build_hasher();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::proven::ProvenStatements;
 use crate::settings::SettingMap;
 use crate::statements::StatementNamer;
 
@@ -44,6 +45,8 @@ pub struct SessionSettings {
     pub startup: Arc<SettingMap>,
     /// Names of prepared statements on servers.
     pub namer: Arc<StatementNamer>,
+    /// Statements that servers of the pool have parsed.
+    pub proven: Arc<ProvenStatements>,
     /// Whether reads must see the session's own writes.
     pub reads_own_writes: bool,
 }

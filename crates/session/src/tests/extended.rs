@@ -154,6 +154,31 @@ fn a_server_that_knows_the_statement_is_not_asked_again() {
 }
 
 #[test]
+fn what_another_client_has_prepared_needs_no_server() {
+    let mut shell = shell();
+    let prepare = all(&[parse("s", "INSERT INTO t VALUES ('1')"), sync()]);
+    shell.ask(&prepare);
+    let first = shell.session.proven.clone();
+    let again = crate::SessionSettings {
+        namer: shell.session.namer.clone(),
+        proven: first,
+        ..super::shell::settings(&[])
+    };
+    shell.next_client(again);
+    shell.leased.clear();
+    assert_eq!(shown(&shell.ask(&prepare)), "1 Z(I)");
+    assert_eq!(shell.leased, [0usize; 0], "a Parse of a known text alone is answered without a server");
+    let twice = all(&[parse("t", "INSERT INTO t VALUES ('1')"), bind("t"), execute(), sync()]);
+    assert_eq!(shown(&shell.ask(&twice)), "1 2 C(INSERT 0 1) Z(I)");
+    assert_eq!(shell.leased, [0], "what runs in the same segment decides where it goes");
+    let answer = shown(&shell.ask(&all(&[parse("s", "INSERT INTO t VALUES ('1')"), sync()])));
+    assert!(answer.contains("42P05"), "{answer}");
+    let answer = shown(&shell.ask(&all(&[parse("u", "INSERT INTO t VALUES ('2')"), sync()])));
+    assert_eq!(answer, "1 Z(I)");
+    assert_eq!(shell.leased.len(), 3, "an unknown text, and a name that is taken, are the server's to judge");
+}
+
+#[test]
 fn the_least_used_statement_is_closed_on_the_server() {
     let mut shell = shell();
     for i in 0..15 {

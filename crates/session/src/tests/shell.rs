@@ -98,6 +98,7 @@ pub(super) fn settings(startup: &[(&str, &str)]) -> SessionSettings {
         limits: limits(),
         startup: Arc::new(startup_settings(&startup)),
         namer: Arc::new(StatementNamer::default()),
+        proven: Arc::default(),
         reads_own_writes: true,
     }
 }
