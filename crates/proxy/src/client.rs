@@ -154,10 +154,14 @@ pub(crate) struct NewClient {
 }
 
 impl Clients {
-    /// Enters a client under a key that nobody else has. The entry goes when the answer is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, new: NewClient) -> Entered {
+    /// Enters a client under a key that nobody else has, unless there are as many as may be. The entry goes when the answer
+    /// is dropped.
+    pub(crate) fn enter(self: &Arc<Self>, new: NewClient, clients_max: usize) -> Option<Entered> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
         let mut by_process = self.by_process.lock();
+        if by_process.len() >= clients_max {
+            return None;
+        }
         let process_id = loop {
             let mut bytes = [0; 4];
             fill_random(&mut bytes);
@@ -183,7 +187,7 @@ impl Clients {
             life: Mutex::default(),
         });
         by_process.insert(process_id, Arc::clone(&entry));
-        Entered { clients: Arc::clone(self), entry }
+        Some(Entered { clients: Arc::clone(self), entry })
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<ClientEntry>> {

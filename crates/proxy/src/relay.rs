@@ -30,12 +30,11 @@ use crate::stream::Stream;
 use crate::tally::Tally;
 use crate::wire::{Backlog, poll_receive};
 
+pub(crate) use ask::{AskError, ask, fatal};
 use books::Clock;
 use lease::Wish;
-use scratch::{SCRATCH, empty};
-
-pub(crate) use ask::{AskError, ask, fatal};
 pub(crate) use lease::refusal;
+use scratch::{SCRATCH, empty};
 pub(crate) use scratch::{Scratch, with_scratch};
 
 /// Bytes that may wait for a slow reader.
@@ -63,8 +62,9 @@ pub(crate) struct Relay {
     clients: Arc<Clients>,
     patience: Patience,
     deadline: Deadline,
-    /// Counts what the client and its server said.
+    /// What the client and its server said, counted, and requests that began.
     turns: u64,
+    requests: u64,
     /// The client says no more, or nothing that makes sense: this follows when it has heard what it is owed.
     ending: Option<End>,
 }
@@ -124,6 +124,7 @@ impl Relay {
             patience: new.patience,
             deadline: Deadline::default(),
             turns: 0,
+            requests: 0,
             ending: None,
         };
         if let Pinned::By(reason) = relay.session.pinned() {
@@ -135,7 +136,7 @@ impl Relay {
             relay.entered.entry.has(&server.entry);
         }
         let mut context = Context::from_waker(std::task::Waker::noop());
-        // What the socket does not take now is written by the first poll, and a dead one is found there.
+        // The first poll writes what the socket does not take now, and finds a dead one.
         let _sent = relay.to_and_from_client.send(&mut relay.client, &mut context, &new.unsent);
         relay
     }
@@ -188,7 +189,9 @@ impl Relay {
         } else {
             State::Idle
         };
-        match self.deadline.poll(&self.patience, state, self.turns, context) {
+        // A request is one turn, in however many pieces its answer comes.
+        let turn = if state == State::Busy { self.requests } else { self.turns };
+        match self.deadline.poll(&self.patience, state, turn, context) {
             Poll::Pending | Poll::Ready(State::Elsewhere) => Ok(Moved::No),
             Poll::Ready(State::Preparing) => self.server_lost(context, scratch).map(|()| Moved::Yes),
             Poll::Ready(State::Busy) => {
@@ -333,6 +336,7 @@ impl Relay {
         };
         if self.clock.query.is_none() && self.session.is_busy() {
             self.clock.query = Some(now);
+            self.requests += 1;
             self.clock.transaction.get_or_insert(now);
         }
         self.told(scratch);
