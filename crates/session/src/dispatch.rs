@@ -196,7 +196,9 @@ impl Session {
             FrontendTag::Execute => {
                 let portal = body::executed_portal(body).ok_or(malformed)?;
                 step.to_server.extend_from_slice(frame);
-                self.ledger.promise(Owed::Execute(self.portals.after(portal)));
+                let after = self.portals.after(portal);
+                self.may_end_block(after.as_deref());
+                self.ledger.promise(Owed::Execute(after));
                 self.opens(OpenSegment::Executed);
             }
             FrontendTag::Flush | FrontendTag::Sync if !body.is_empty() => return Err(malformed),
@@ -331,6 +333,7 @@ impl Session {
         }
         self.track(verdict, step);
         self.note_change(after.as_ref());
+        self.may_end_block(after.as_ref());
         self.open_segment = OpenSegment::No;
         self.forget_unnamed();
         match deallocated {
@@ -356,6 +359,14 @@ impl Session {
         say::query(step.to_server, &[b"DEALLOCATE ", NOTHING].concat());
     }
 
+    /// A statement is sent that may end a block on a standby: what follows it may need the primary.
+    fn may_end_block(&mut self, after: Option<&AfterStatement>) {
+        let standby = linked(&mut self.link).role == NodeRole::Standby;
+        if standby && after.is_some_and(|after| may_end_block(after.kind)) {
+            self.block = Block::Ending;
+        }
+    }
+
     /// Waits for replies, and sees to it that they come.
     pub(crate) fn wait(&mut self, step: &mut Step<'_>) -> Advance {
         if self.ledger.wants_flush() {
@@ -373,7 +384,6 @@ impl Session {
         match (linked(&mut self.link).role, verdict.kind) {
             (NodeRole::Primary, _) => self.writes.open |= may_write(verdict),
             (NodeRole::Standby, Kind::Begin(_)) => self.block = Block::Beginning,
-            (NodeRole::Standby, kind) if may_end_block(kind) => self.block = Block::Ending,
             (NodeRole::Standby, _) => {}
         }
     }

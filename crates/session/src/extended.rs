@@ -58,7 +58,11 @@ impl Session {
 
     fn parse_named(&mut self, parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
         let verdict = step.classifier.classify(parse.text, self.lexing);
-        if self.status == TransactionStatus::Failed && !ends_failed_block(verdict.kind) {
+        let failed = self.status == TransactionStatus::Failed && !ends_failed_block(verdict.kind);
+        if failed && self.ledger.owes_ready() {
+            return Ensured::Wait;
+        }
+        if failed && self.ledger.is_empty() && self.open_segment == OpenSegment::No {
             let message = "current transaction is aborted, commands ignored until end of transaction block";
             self.provoke("25P02", message.to_owned(), step);
             return Ensured::Refused;

@@ -57,7 +57,7 @@ impl Session {
                 }
                 self.dispatch_segment(rest, step)
             }
-            (Some(_), _) => Ok(self.leave_standby(step)),
+            (Some(_), _) => Ok(self.leave_when_answered(step)),
         }
     }
 
@@ -68,15 +68,20 @@ impl Session {
     }
 
     /// The next segment cannot run on this standby: ends what is open there, or waits for its replies.
-    fn leave_standby(&mut self, step: &mut Step<'_>) -> Advance {
+    fn leave_when_answered(&mut self, step: &mut Step<'_>) -> Advance {
         if self.ledger.is_empty() {
-            step.to_server.extend_from_slice(say::SYNC);
-            self.ledger.promise(Owed::Sync(Audience::Proxy));
-            self.open_segment = OpenSegment::No;
-            let link = self.link.as_mut().expect("only a linked session leaves its server");
-            link.preparing = Preparing::Leaving;
+            self.leave_standby(step);
         }
         Advance::Until(Next::Replies)
+    }
+
+    /// Ends what is open on a standby; what comes next is looked at when it has answered.
+    pub(crate) fn leave_standby(&mut self, step: &mut Step<'_>) {
+        step.to_server.extend_from_slice(say::SYNC);
+        self.ledger.promise(Owed::Sync(Audience::Proxy));
+        self.open_segment = OpenSegment::No;
+        let link = self.link.as_mut().expect("only a linked session leaves its server");
+        link.preparing = Preparing::Leaving;
     }
 }
 

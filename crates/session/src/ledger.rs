@@ -244,7 +244,11 @@ impl Ledger {
         let gone: Vec<Owed> =
             std::iter::from_fn(|| self.pop_front()).take(sync.unwrap_or(usize::MAX)).collect();
         gone.into_iter().rev().for_each(&mut dropped);
-        if sync.is_some() { SkipsUntilSync::No } else { SkipsUntilSync::Yes }
+        // A Sync of our own ended the segment for the server, not for the client.
+        match self.owed.front() {
+            Some(Owed::Sync(Audience::Client)) => SkipsUntilSync::No,
+            _ => SkipsUntilSync::Yes,
+        }
     }
 
     /// The server entered COPY IN for the oldest promise: it ignores every Sync it reads until the COPY ends.

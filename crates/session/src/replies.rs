@@ -290,6 +290,8 @@ impl Session {
     fn aside(&self) -> Pass {
         match self.ledger.head() {
             Some(owed) if owed.audience() == Audience::Client => Pass::Forward,
+            // A Sync of ours ends what the client began.
+            Some(Owed::Sync(_)) => Pass::Forward,
             Some(_) => Pass::Swallow,
             None if self.pinned == Pinned::No && self.status == TransactionStatus::Idle => Pass::Swallow,
             None => Pass::Forward,

@@ -182,6 +182,10 @@ impl Session {
             if rest.is_empty() {
                 break Next::Input;
             }
+            if self.goes_on_behind_block(rest) {
+                self.leave_standby(step);
+                break Next::Replies;
+            }
             let advance = if self.must_hold() { self.hold(rest, step)? } else { self.forward(rest, step)? };
             match advance {
                 Advance::By(taken) => bytes += taken,
@@ -298,6 +302,14 @@ impl Session {
         let leaves_standby =
             self.block == Block::Ending && self.open_segment == OpenSegment::No && !self.ledger.is_empty();
         full || leaves_standby || self.ledger.has_barrier()
+    }
+
+    /// Whether a segment that may have ended its block on a standby has more to come than its Sync.
+    fn goes_on_behind_block(&self, rest: &[u8]) -> bool {
+        self.block == Block::Ending
+            && self.open_segment != OpenSegment::No
+            && self.skipping == Skipping::No
+            && !matches!(rest.first(), Some(b'S' | b'H' | b'X'))
     }
 
     /// Whether requests must be seen whole before any of them is sent.

@@ -105,6 +105,10 @@ impl Model {
             && self.copy.is_none()
     }
 
+    pub(super) fn is_in_block(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.explicit)
+    }
+
     pub(super) fn statement_names(&self) -> BTreeSet<Vec<u8>> {
         self.statements.keys().filter(|name| !name.is_empty()).cloned().collect()
     }
@@ -168,7 +172,7 @@ impl Model {
             if let Some(columns) = command.columns().filter(|_| self.check(&command).is_ok()) {
                 self.say(b'T', &columns);
             }
-            match self.run(&command, None) {
+            match self.run(&command) {
                 Ok(Answer::CopyIn) => {
                     self.copy = Some(Copying { rows: 0, then: Some(commands) });
                     return self.flush();
@@ -189,8 +193,8 @@ impl Model {
         if self.is_failed() {
             self.fail(&aborted());
         } else {
-            let written = self.write("function".to_owned());
-            match written {
+            let calls = self.database.borrow().ran.len();
+            match self.write(format!("function call {calls}")) {
                 Ok(()) => self.say(b'V', &[0xFF; 4]),
                 Err(failed) => self.fail(&failed),
             }
@@ -294,7 +298,7 @@ impl Model {
         let portal = self.portals.get_mut(name).ok_or_else(no_portal)?;
         let (command, rest) = (portal.command.clone(), portal.rest.take());
         let answer = match rest {
-            None => self.run(&command, Some(name))?,
+            None => self.run(&command)?,
             Some(_) if command.columns().is_none() => {
                 return Err(("55000", "portal cannot be run".to_owned()));
             }

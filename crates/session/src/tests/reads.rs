@@ -158,3 +158,15 @@ fn backslashes_need_a_server_that_said_how_it_reads_them() {
     shell.ask(&query(r"SELECT 'a\'"));
     assert_eq!(shell.leased, [0, 1]);
 }
+
+#[test]
+fn what_follows_a_block_in_its_last_segment_goes_to_the_primary() {
+    let begin = query("BEGIN READ ONLY");
+    let segment = |text: &str| all(&[run(text), run("COMMIT"), run("INSERT INTO t VALUES ('1')"), sync()]);
+    let count = query("SELECT count(*) FROM t");
+    for text in ["SELECT 'a'", "SELECT 1/0"] {
+        check(&[begin.clone(), segment(text), query("ROLLBACK"), count.clone()]);
+        check(&[all(&[begin.clone(), segment(text), query("ROLLBACK"), count.clone()])]);
+    }
+    check(&[begin, all(&[run("COMMIT"), query("INSERT INTO t VALUES ('1')"), run("COMMIT"), sync()]), count]);
+}

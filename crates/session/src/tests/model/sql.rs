@@ -191,8 +191,8 @@ impl Model {
         Ok(Answer::Rows(rows))
     }
 
-    /// Runs a command; `portal` is the one it is run by.
-    pub(super) fn run(&mut self, command: &Command, portal: Option<&[u8]>) -> Result<Answer, Failed> {
+    /// Runs a command.
+    pub(super) fn run(&mut self, command: &Command) -> Result<Answer, Failed> {
         self.begin(false, false);
         self.check(command)?;
         let done = |tag: &str| Ok(Answer::Done(tag.to_owned()));
@@ -250,10 +250,9 @@ impl Model {
                     return Err(("25001", "DISCARD ALL cannot run inside a transaction block".to_owned()));
                 }
                 self.gucs.reset_all();
-                let unnamed = self.portals.remove(portal.unwrap_or_default());
                 self.statements.clear();
-                self.portals.clear();
-                self.portals.extend(portal.map(<[u8]>::to_vec).zip(unnamed));
+                // It is committed at once, also in a pipeline.
+                self.commit();
                 done("DISCARD ALL")
             }
             setting => Ok(set(&mut self.gucs, setting)),

@@ -1,0 +1,264 @@
+//! Random clients.
+//!
+//! Left out is what PostgreSQL answers differently for a reason that is known: see the comments.
+
+use std::fmt;
+
+use super::super::frames::*;
+use super::super::model::Model;
+use super::super::random::Random;
+
+const READS: &[&str] = &[
+    "SELECT 'a'",
+    "SELECT count(*) FROM t",
+    "VALUES ('a'), ('b'), ('c')",
+    "SHOW my.x",
+    "SHOW my.z",
+    "COPY t TO STDOUT",
+    "",
+];
+const ERRORS: &[&str] = &["SELECT 1/0", "FROBNICATE", "ROLLBACK TO nothing", "SELECT 'a'; FROBNICATE"];
+const BLOCKS: &[&str] = &["BEGIN", "BEGIN READ ONLY", "COMMIT", "ROLLBACK"];
+const INSIDE: &[&str] = &["SAVEPOINT s", "SAVEPOINT t", "ROLLBACK TO s", "RELEASE s", "COMMIT", "ROLLBACK"];
+const SETTINGS: &[&str] = &[
+    "SET my.x TO 'one'",
+    "SET my.x TO 'two'",
+    "SET my.y TO 'three'",
+    "SET LOCAL my.x TO 'local'",
+    "RESET my.x",
+    "SET search_path TO 'here'",
+];
+/// They go back to start-up values, which a server does not have before it is leased again.
+const RESETS: &[&str] = &["RESET ALL", "DISCARD ALL"];
+const NAMES: &[&str] = &["a", "b", "c", "d"];
+
+/// What a client sends: each chunk when the one before it is answered.
+pub(super) struct Script {
+    pub(super) chunks: Vec<Vec<u8>>,
+    notes: Vec<String>,
+}
+
+struct Writer<'a> {
+    random: &'a mut Random,
+    writes: usize,
+    resets: bool,
+    /// Whether `direct` is in an explicit block, or may be in one.
+    block: bool,
+    notes: Vec<String>,
+}
+
+impl Script {
+    /// A script, which `direct` has answered.
+    pub(super) fn random(random: &mut Random, direct: &mut Model, resets: bool) -> Self {
+        // No two clients write the same.
+        let first = random.below(1 << 40) * 1000;
+        let mut writer = Writer { random, writes: first, resets, block: false, notes: Vec::new() };
+        let mut chunks = vec![Vec::new()];
+        for _ in 0..3 + writer.random.below(14) {
+            let unit = writer.unit();
+            direct.receive(&unit);
+            writer.block = direct.is_in_block();
+            chunks.last_mut().expect("there is one").extend_from_slice(&unit);
+            if writer.random.one_in(3) {
+                writer.notes.push("…".to_owned());
+                chunks.push(Vec::new());
+            }
+        }
+        let notes = std::mem::take(&mut writer.notes);
+        Self { chunks, notes }
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.notes.join(" | "))
+    }
+}
+
+impl Writer<'_> {
+    fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
+        self.random.pick::<&str>(from)
+    }
+
+    fn write(&mut self) -> String {
+        self.writes += 1;
+        format!("INSERT INTO t VALUES ('{}')", self.writes)
+    }
+
+    fn row(&mut self) -> Vec<u8> {
+        self.writes += 1;
+        copy_data(&format!("row {}", self.writes))
+    }
+
+    fn note(&mut self, note: impl fmt::Display) {
+        self.notes.push(note.to_string());
+    }
+
+    fn text(&mut self) -> String {
+        match self.random.below(13) {
+            0..=4 => self.pick(READS).to_owned(),
+            5..=6 => self.write(),
+            7 => self.pick(ERRORS).to_owned(),
+            8 => self.pick(SETTINGS).to_owned(),
+            9 if self.resets => self.pick(RESETS).to_owned(),
+            10 if self.block => self.pick(INSIDE).to_owned(),
+            10..=11 => self.pick(BLOCKS).to_owned(),
+            _ => "SELECT 'a'".to_owned(),
+        }
+    }
+
+    /// What ends with a ReadyForQuery, whatever happens.
+    fn unit(&mut self) -> Vec<u8> {
+        match self.random.below(12) {
+            0..=3 => self.simple(),
+            4..=6 => self.segment(),
+            7..=8 => self.named(),
+            9 => self.copy(),
+            10 => self.portal(),
+            _ if self.random.one_in(3) => {
+                self.note("function call");
+                function_call()
+            }
+            _ => self.close(),
+        }
+    }
+
+    fn simple(&mut self) -> Vec<u8> {
+        let text = match self.random.below(6) {
+            0 => format!("{}; {}", self.write(), self.write()),
+            1 => format!(
+                "SELECT 'a'; {}; SELECT 'b'",
+                self.pick(&["SELECT 1/0", "SELECT 'c'", "COPY t TO STDOUT"])
+            ),
+            // Where a segment goes on behind the end of its block on a standby, this is reported sooner than by PostgreSQL.
+            2 if !self.block => "SET application_name TO 'me'".to_owned(),
+            _ => self.text(),
+        };
+        self.note(&text);
+        query(&text)
+    }
+
+    fn segment(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for _ in 0..=self.random.below(3) {
+            let text = self.text();
+            self.note(format!("[{text}]"));
+            match self.random.below(4) {
+                0 => out.extend(all(&[
+                    parse("", "SELECT $1::text"),
+                    bind_portal("", "", Some("x")),
+                    execute(),
+                ])),
+                1 => out.extend(all(&[
+                    parse("", "SELECT $1::text"),
+                    bind_portal("", "", Some("bad")),
+                    execute(),
+                ])),
+                _ => out.extend(run(&text)),
+            }
+            match self.random.below(12) {
+                0 => out.extend(flush()),
+                1 => out.extend(query("SELECT 'in between'")),
+                2 => out.extend(sync()),
+                _ => {}
+            }
+        }
+        self.note("sync");
+        out.extend(sync());
+        out
+    }
+
+    /// Named statements. They are parsed outside of blocks: in a failed one a Parse of a known statement may succeed.
+    fn named(&mut self) -> Vec<u8> {
+        let name = self.pick(NAMES);
+        let mut out = Vec::new();
+        if !self.block && self.random.one_in(2) {
+            if self.random.one_in(4) {
+                out.extend(run("SELECT 1/0"));
+                self.note("fails");
+            }
+            let texts =
+                ["SELECT 'a'", "SELECT 'b'", "SELECT $1::text", "SHOW my.x", "SELECT count(*) FROM t"];
+            let text = self.pick(&texts);
+            self.note(format!("define {name} = {text}"));
+            out.extend(all(&[parse(name, text), describe_statement(name)]));
+            match self.random.below(3) {
+                0 => out.extend(sync()),
+                1 => out.extend(flush()),
+                _ => {}
+            }
+        }
+        for _ in 0..self.random.below(3) {
+            self.note(format!("use {name}"));
+            out.extend(all(&[bind_portal("", name, Some("x")), execute()]));
+            if self.random.one_in(3) {
+                out.extend(sync());
+            }
+        }
+        self.note("sync");
+        out.extend(sync());
+        if self.random.one_in(6) {
+            let text = if self.random.one_in(2) {
+                format!("DEALLOCATE {name}")
+            } else {
+                "DEALLOCATE ALL".to_owned()
+            };
+            self.note(&text);
+            out.extend(query(&text));
+        }
+        out
+    }
+
+    /// Close, which no error in front of it makes the server skip.
+    fn close(&mut self) -> Vec<u8> {
+        let name = self.pick(NAMES);
+        self.note(format!("close {name}"));
+        all(&[close_statement(name), sync()])
+    }
+
+    fn copy(&mut self) -> Vec<u8> {
+        let begin = "COPY t FROM STDIN";
+        let mut rows: Vec<u8> = (0..self.random.below(3)).flat_map(|_| self.row()).collect();
+        if self.random.one_in(4) {
+            rows.extend(copy_data("bad"));
+        }
+        rows.extend(if self.random.one_in(5) { copy_fail("no") } else { copy_done() });
+        match self.random.below(4) {
+            0 => {
+                self.note("copy by a simple query");
+                all(&[query(begin), rows])
+            }
+            1 => {
+                self.note("copy and more by a simple query");
+                all(&[query("SELECT 'a'; COPY t FROM STDIN; SELECT 'b'"), rows])
+            }
+            2 => {
+                self.note("copy with a Sync inside");
+                all(&[run(begin), sync(), rows, sync()])
+            }
+            _ => {
+                self.note("copy");
+                all(&[run(begin), rows, sync()])
+            }
+        }
+    }
+
+    fn portal(&mut self) -> Vec<u8> {
+        self.note("portal");
+        let limit = u32::try_from(self.random.below(3)).expect("it is small");
+        let mut out = all(&[
+            parse("", "VALUES ('a'), ('b'), ('c')"),
+            bind_portal("p", "", None),
+            describe_portal("p"),
+            execute_portal("p", limit),
+        ]);
+        if self.random.one_in(2) {
+            out.extend(all(&[execute_portal("p", 0), close_portal("p")]));
+        }
+        if self.random.one_in(3) {
+            out.extend(all(&[sync(), execute_portal("p", 1)]));
+        }
+        out.extend(sync());
+        out
+    }
+}
