@@ -105,7 +105,8 @@ impl Session {
             // What was prepared is prepared again wherever it is used.
             self.ledger.clear();
             self.open_segment = OpenSegment::No;
-            return OnServerLost::Unnoticed;
+            // Whoever waits for a server to be left need wait no longer.
+            return if leaving { OnServerLost::SendAgain(Vec::new()) } else { OnServerLost::Unnoticed };
         }
         OnServerLost::Fatal(SessionError::ServerLost)
     }

@@ -8,6 +8,7 @@ mod model;
 mod noise;
 mod random;
 mod reads;
+mod replies;
 mod settings;
 mod shell;
 mod simple;

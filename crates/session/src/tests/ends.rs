@@ -122,5 +122,6 @@ fn statement_mode_refuses_blocks() {
 #[test]
 fn an_idle_session_is_small() {
     let bytes = size_of::<Session>();
+    println!("a session takes {bytes} bytes");
     assert!(bytes <= 1024, "a session takes {bytes} bytes");
 }

@@ -14,7 +14,7 @@ use super::frames::shown;
 use super::model::{Model, Shared};
 use super::random::Random;
 use super::shell::{self, End, Pieces, Shell};
-use crate::{NodeRole, ProvenStatements, SessionError, SessionSettings, StatementNamer};
+use crate::{Limits, NodeRole, ProvenStatements, SessionError, SessionSettings, StatementNamer};
 
 const SEEDS: u64 = 500;
 const CONFLICT: &str = "canceling statement due to conflict with recovery";
@@ -69,11 +69,13 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
     let pieces = Pieces::Random(Random::new(random.next()));
     let mut shell = Shell::new(shell::settings(&[]), &database, pieces);
     let mut fates = Vec::new();
+    let limits = limits(&mut random);
     for id in 1..=3 {
         let startup: &[(&str, &str)] =
             if random.one_in(2) { &[("my.z", "zed"), ("application_name", "app")] } else { &[] };
         let settings = SessionSettings {
             id,
+            limits,
             namer: Arc::clone(&namer),
             proven: Arc::clone(&proven),
             ..shell::settings(startup)
@@ -99,6 +101,21 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
         shell.leave();
     }
     fates
+}
+
+/// Limits that are met, or not.
+fn limits(random: &mut Random) -> Limits {
+    let wide = shell::limits();
+    if random.one_in(2) {
+        return wide;
+    }
+    Limits {
+        query_bytes_max: 60 + random.below(200),
+        segment_bytes_max: random.below(200),
+        server_statements_max: 1 + random.below(3),
+        pipeline_depth_max: 1 + random.below(10),
+        ..wide
+    }
 }
 
 fn play(
