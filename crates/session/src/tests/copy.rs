@@ -1,7 +1,8 @@
 //! COPY, to the server and from it.
 
 use super::frames::*;
-use super::{check, shell};
+use super::shell::Shell;
+use super::{Pieces, Random, Shared, check, shell};
 
 const COPY: &str = "COPY t FROM STDIN";
 
@@ -99,4 +100,25 @@ fn data_that_nobody_asked_for_is_ignored() {
     shell.ask(&all(&[copy_data("bad"), copy_data("more")]));
     shell.ask(&copy_data("and more"));
     assert!(shell.server.is_none(), "a COPY that failed holds no server");
+}
+
+/// The client's Sync may come to the server before or behind its error, and PostgreSQL answers it in one case only.
+#[test]
+fn a_copy_that_fails_before_it_reads() {
+    check(&[query("COPY v FROM STDIN"), all(&[rows(), copy_done()]), query("SELECT 'a'")]);
+    let (begin, data) = (all(&[run("COPY v FROM STDIN"), sync()]), all(&[rows(), copy_done(), sync()]));
+    for seed in 0..50 {
+        let pieces = Pieces::Random(Random::new(seed));
+        let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), pieces);
+        shell.ask(&begin);
+        shell.ask(&data);
+        let got = shown(&shell.received);
+        assert!(got.starts_with("1 2 n G E(42809 cannot copy to view)") && got.ends_with("Z(I)"), "{got}");
+        assert_eq!(
+            shown(&shell.ask(&query("SELECT 'a'"))),
+            "T D(a) C(SELECT 1) Z(I)",
+            "nothing is out of step"
+        );
+        assert_eq!(shell.end, None);
+    }
 }

@@ -404,7 +404,7 @@ impl Model {
         say::frame(&mut self.unflushed, tag, &[body]);
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         self.output.append(&mut self.unflushed);
     }
 

@@ -6,9 +6,13 @@ use crate::NodeRole;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Begin { read_only: bool },
+    Begin {
+        read_only: bool,
+    },
     Commit,
     CopyIn,
+    /// It begins, and fails before it reads anything: a trigger can do that.
+    CopyIntoView,
     CopyOut,
     Count,
     Deallocate(Option<String>),
@@ -23,7 +27,11 @@ pub(super) enum Command {
     Rollback,
     RollbackTo(String),
     Savepoint(String),
-    Set { local: bool, name: String, value: String },
+    Set {
+        local: bool,
+        name: String,
+        value: String,
+    },
     SetConfig(String, String),
     Show(String),
     Values(Vec<String>),
@@ -56,6 +64,7 @@ fn command(text: &str) -> Option<Command> {
         "BEGIN READ ONLY" => Command::Begin { read_only: true },
         "COMMIT" => Command::Commit,
         "COPY t FROM STDIN" => Command::CopyIn,
+        "COPY v FROM STDIN" => Command::CopyIntoView,
         "COPY t TO STDOUT" => Command::CopyOut,
         "DEALLOCATE ALL" => Command::Deallocate(None),
         "DISCARD ALL" => Command::DiscardAll,
@@ -236,6 +245,11 @@ impl Model {
                 }
                 self.say(b'G', &[0, 0, 0]);
                 Ok(Answer::CopyIn)
+            }
+            Command::CopyIntoView => {
+                self.say(b'G', &[0, 0, 0]);
+                self.flush();
+                Err(("42809", "cannot copy to view".to_owned()))
             }
             Command::CopyOut => Ok(Answer::CopyOut(vec!["a\n".to_owned(), "b\n".to_owned()])),
             Command::Count => self.count(),
