@@ -18,10 +18,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use pgweir_session::{AfterReplies, Next, OnServerLost, PinReason, Pinned, Session, SessionError};
+use pgweir_session::{AfterReplies, Next, OnServerLost, PinReason, Pinned, Session};
 use pgweir_wire::{CancelKey, TransactionStatus};
 
-use crate::client::{ClientEntry, Clients, Entered, Farewell, IDLE_IN_TRANSACTION, IDLE_TOO_LONG};
+use crate::client::{ClientEntry, Clients, Entered, IDLE_IN_TRANSACTION, IDLE_TOO_LONG};
 use crate::deadlines::{Deadline, Patience, State};
 use crate::metrics::Metrics;
 use crate::pool::{ServerPool, Waiting};
@@ -32,9 +32,10 @@ use crate::wire::{Backlog, poll_receive};
 
 pub(crate) use ask::{AskError, ask, fatal};
 use books::Clock;
+use finish::End;
 use lease::Wish;
 pub(crate) use lease::refusal;
-use scratch::{SCRATCH, empty};
+use scratch::empty;
 pub(crate) use scratch::{Scratch, with_scratch};
 
 /// Bytes that may wait for a slow reader.
@@ -92,19 +93,6 @@ pub(crate) struct NewRelay {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Why a session is over.
-#[derive(Debug)]
-enum End {
-    /// The client left, with or without a word.
-    ClientGone,
-    /// Something that the client is told.
-    Error(SessionError),
-    /// A deadline passed.
-    Late(Farewell),
-    /// The server ended its session and the client was told so.
-    ServerEnded,
-}
-
 impl Relay {
     pub(crate) fn new(new: NewRelay) -> Self {
         let mut relay = Self {
@@ -148,7 +136,17 @@ impl Relay {
 
     /// Serves the client until its session is over.
     pub(crate) async fn run(mut self) {
-        let end = poll_fn(|context| SCRATCH.with_borrow_mut(|scratch| self.poll(context, scratch))).await;
+        let turns = poll_fn(|context| {
+            with_scratch(|scratch| {
+                let polled = self.poll(context, scratch);
+                debug_assert!(
+                    polled.is_ready() || scratch.is_empty(),
+                    "what a turn makes is sent in the same turn"
+                );
+                polled
+            })
+        });
+        let end = turns.await;
         self.finish(end).await;
     }
 

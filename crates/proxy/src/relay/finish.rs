@@ -11,11 +11,25 @@ use pgweir_session::{AfterReplies, AtTheEnd, SessionError};
 use pgweir_wire::say::{self, Complaint, Severity};
 
 use super::ask::{ask, fatal};
-use super::{End, Relay, Stalled, with_scratch};
+use super::{Relay, Stalled, with_scratch};
+use crate::client::Farewell;
 use crate::tally::Fault;
 
 /// How long a client has to take the last words, or a server to answer its reset.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Why a session is over.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client left, with or without a word.
+    ClientGone,
+    /// Something that the client is told.
+    Error(SessionError),
+    /// A deadline passed.
+    Late(Farewell),
+    /// The server ended its session and the client was told so.
+    ServerEnded,
+}
 
 impl Relay {
     /// Ends the session, but not before the client has heard the replies to all that it said until now.

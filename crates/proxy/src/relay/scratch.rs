@@ -1,6 +1,7 @@
 //! Buffers and the classifier that all sessions of one thread share while one of them takes a step.
 //!
-//! Invariant: nothing is left in the outgoing buffers between two steps.
+//! Invariant: whoever borrows finds the buffers empty, whatever ended the borrower before, a panic included: what was meant
+//! for one client is never sent to another.
 
 use std::cell::RefCell;
 use std::time::Instant;
@@ -18,7 +19,7 @@ pub(crate) struct Scratch {
 }
 
 thread_local! {
-    pub(super) static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
 }
 
 /// Bytes of one read: larger than most messages, so that a read usually drains the socket.
@@ -39,6 +40,21 @@ impl Scratch {
         }
     }
 
+    /// Makes good what a borrower left that ended in the middle of a step.
+    fn restore(&mut self) {
+        if self.read.is_empty() {
+            self.read = vec![0; READ_BYTES].into_boxed_slice();
+        }
+        empty(&mut self.to_client);
+        empty(&mut self.to_server);
+        self.events.clear();
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.to_client.is_empty() && self.to_server.is_empty()
+    }
+
     /// Borrows what a session step needs.
     pub(crate) fn step(&mut self, now: Instant) -> Step<'_> {
         Step {
@@ -56,9 +72,12 @@ impl Scratch {
     }
 }
 
-/// Takes a step outside the relay's own poll.
+/// Borrows this thread's buffers.
 pub(crate) fn with_scratch<T>(act: impl FnOnce(&mut Scratch) -> T) -> T {
-    SCRATCH.with_borrow_mut(act)
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.restore();
+        act(scratch)
+    })
 }
 
 /// Empties a buffer, and gives its memory back when it grew large.
@@ -66,5 +85,29 @@ pub(super) fn empty(buffer: &mut Vec<u8>) {
     buffer.clear();
     if buffer.capacity() > SCRATCH_KEPT {
         *buffer = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn nobody_gets_what_a_panic_left() {
+        let ends_badly = AssertUnwindSafe(|| {
+            with_scratch(|scratch| {
+                scratch.to_client.extend_from_slice(b"secret");
+                scratch.to_server.extend_from_slice(b"secret");
+                let _read = std::mem::take(&mut scratch.read);
+                panic!("in the middle of a step");
+            })
+        });
+        assert!(catch_unwind(ends_badly).is_err());
+        with_scratch(|scratch| {
+            assert!(scratch.to_client.is_empty() && scratch.to_server.is_empty());
+            assert_eq!(scratch.read.len(), READ_BYTES);
+        });
     }
 }
