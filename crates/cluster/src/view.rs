@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use pgweir_wire::Lsn;
 
-use crate::{Access, Demand, Health, NodeId, NodeLoad, NodeSet, OutReason, ReadsOnPrimary, TopologySettings};
+use crate::{
+    Access, Balance, Demand, Health, NodeId, NodeLoad, NodeSet, OutReason, ReadsOnPrimary, TopologySettings,
+};
 
 /// One moment's knowledge about the cluster.
 #[derive(Clone, Debug)]
@@ -166,7 +168,17 @@ impl View {
         if with_primary {
             primary.iter().for_each(|node| fit.insert(node));
         }
-        fit
+        self.weighty(fit)
+    }
+
+    /// A weight of 0 means no reads, unless no other node fits.
+    fn weighty(&self, fit: NodeSet) -> NodeSet {
+        if self.settings.balance != Balance::Weighted {
+            return fit;
+        }
+        let some: NodeSet =
+            fit.iter().filter(|&node| self.node(node).is_some_and(|it| it.weight > 0)).collect();
+        if some.is_empty() { fit } else { some }
     }
 
     /// Whether this node may serve this demand at `now`. The primary may serve a read even where a standby should.

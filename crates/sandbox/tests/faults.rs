@@ -88,7 +88,7 @@ fn a_reset_is_a_reset_also_in_a_black_hole() {
         for fault in [Fault::Pass, Fault::BlackHole] {
             let mut client = connect(proxy).unwrap();
             proxy.set(fault).unwrap();
-            client.wire().send(b"Q\0\0\0\x16SELECT pg_sleep(9)\0").unwrap();
+            client.wire().send(b"Q\0\0\0\x17SELECT pg_sleep(9)\0").unwrap();
             proxy.reset_all();
             let error = client.wire().recv().unwrap_err();
             assert!(matches!(error, SandboxError::ConnectionClosed), "{fault:?}: {error}");

@@ -69,6 +69,17 @@ fn from_cold_the_shares_come_out_right_too() {
 }
 
 #[test]
+fn a_node_without_weight_never_steps_in_for_another() {
+    let settings = TopologySettings { balance: Balance::Weighted, ..TopologySettings::default() };
+    let mut pooled = Pooled::on(Cluster::ready(&[1, 1, 0], settings.clone()), sized(2));
+    assert!(matches!(pooled.lease(&READ), Lease::Queued(_)));
+    assert_eq!(pooled.dials(), [1], "the other standby is not even opened");
+    let mut alone = Pooled::on(Cluster::ready(&[1, 0], settings), sized(2));
+    assert!(matches!(alone.lease(&READ), Lease::Queued(_)));
+    assert_eq!(alone.dials(), [1], "a standby without weight is better than none");
+}
+
+#[test]
 fn a_node_without_a_server_is_not_waited_for_while_another_has_one() {
     let mut pooled = Pooled::new(2, sized(2));
     let first = pooled.open(1, 1)[0];
