@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -39,8 +38,6 @@ pub(crate) struct Cluster {
     counts: Vec<StatementCounts>,
     /// The nodes that are being watched.
     watched: Mutex<BTreeSet<usize>>,
-    /// Growing count of what operators were told.
-    changes: AtomicU64,
 }
 
 /// How nodes are reached and asked.
@@ -65,14 +62,13 @@ impl Cluster {
         let view = topology.view();
         Ok(Self {
             name: name.to_owned(),
-            reach: ArcSwap::from_pointee(reach(settings, &view)?),
+            reach: ArcSwap::from_pointee(reach(settings, tls(settings)?, &view)),
             view: ArcSwap::new(view),
             topology: Mutex::new(topology),
             changed,
             look_again: Notify::new(),
             counts: (0..NODES_MAX).map(|_| StatementCounts::default()).collect(),
             watched: Mutex::default(),
-            changes: AtomicU64::new(0),
         })
     }
 
@@ -81,14 +77,13 @@ impl Cluster {
     /// # Errors
     /// The certificates cannot be used, or there are too many nodes; then nothing has changed.
     pub(crate) fn apply(&self, settings: &ClusterSettings) -> Result<(), ApplyError> {
+        let tls = tls(settings).map_err(ApplyError::Tls)?;
         let mut topology = self.topology.lock();
-        let probe = reach(settings, &topology.view()).map_err(ApplyError::Tls)?;
-        drop(probe);
         let changes = topology
             .apply_settings(nodes(settings), topology_settings(settings), Instant::now())
             .map_err(ApplyError::Nodes)?;
         let view = topology.view();
-        self.reach.store(Arc::new(reach(settings, &view).map_err(ApplyError::Tls)?));
+        self.reach.store(Arc::new(reach(settings, tls, &view)));
         self.view.store(view);
         drop(topology);
         self.tell(&changes);
@@ -192,7 +187,6 @@ impl Cluster {
     }
 
     fn tell(&self, changes: &[Change]) {
-        self.changes.fetch_add(changes.len() as u64, Relaxed);
         for change in changes {
             if change.kind.is_degradation() {
                 tracing::warn!(cluster = self.name, node = %change.name, "{change}");
@@ -228,23 +222,23 @@ impl std::fmt::Display for ApplyError {
     }
 }
 
-fn reach(settings: &ClusterSettings, view: &View) -> Result<Reach, TlsError> {
+fn tls(settings: &ClusterSettings) -> Result<TlsClient, TlsError> {
     let files = TlsFiles {
         authority: settings.tls_ca.clone(),
         certificate: settings.tls_cert.clone(),
         key: settings.tls_key.clone(),
     };
+    TlsClient::load(settings.tls_mode, &files)
+}
+
+fn reach(settings: &ClusterSettings, tls: TlsClient, view: &View) -> Reach {
     let named = |name: &str| settings.nodes.iter().find(|node| node_name(node) == name);
     let addresses = view
         .nodes
         .iter()
         .filter_map(|node| Some((node.id.index(), named(&node.name)?.address.clone())))
         .collect();
-    Ok(Reach {
-        addresses,
-        tls: Arc::new(TlsClient::load(settings.tls_mode, &files)?),
-        settings: settings.clone(),
-    })
+    Reach { addresses, tls: Arc::new(tls), settings: settings.clone() }
 }
 
 fn node_name(node: &config::NodeSettings) -> String {

@@ -71,7 +71,6 @@ pub struct Proxy {
     pub(crate) console: Console,
     pub(crate) started_at: SystemTime,
     pub(crate) logging_in: AtomicU64,
-    pub(crate) turned_away: AtomicU64,
     /// Told when a cluster changed.
     changed: Arc<Notify>,
     pub(crate) periods: Mutex<overview::Periods>,
@@ -167,7 +166,6 @@ impl Proxy {
             console,
             started_at: SystemTime::now(),
             logging_in: AtomicU64::new(0),
-            turned_away: AtomicU64::new(0),
             changed,
             periods: Mutex::default(),
             phase: watch::Sender::new(Phase::Serving),

@@ -5,7 +5,6 @@
 //! Invariant: a role or database that the servers refuse is refused here, with their words.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use pgweir_cluster::{Access, Refusal};
@@ -283,7 +282,6 @@ async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec<u8>, no: &
         stream.shutdown().await
     };
     let _told = tokio::time::timeout(LAST_WORDS, last).await;
-    proxy.turned_away.fetch_add(1, Relaxed);
 }
 
 fn say_fatal(out: &mut Vec<u8>, sqlstate: &str, message: &str) {

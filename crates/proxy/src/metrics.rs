@@ -1,7 +1,5 @@
 //! What the whole process counts, apart from pools and nodes.
 
-use std::sync::atomic::AtomicU64;
-
 use crate::tally::{Durations, FaultCounts, PinCounts};
 
 /// Counters of the process.
@@ -13,6 +11,4 @@ pub(crate) struct Metrics {
     pub(crate) queries: Durations,
     /// From the wish for a server to its grant.
     pub(crate) waits: Durations,
-    /// Reads that were sent again to another node.
-    pub(crate) rerouted: AtomicU64,
 }

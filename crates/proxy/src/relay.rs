@@ -14,7 +14,6 @@ mod scratch;
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -428,7 +427,6 @@ impl Relay {
 
     /// The server cannot answer and nothing was shown: its requests go to another one.
     fn send_again(&mut self, mut bytes: Vec<u8>) {
-        self.metrics.rerouted.fetch_add(1, Relaxed);
         self.drop_server();
         // The end is met again behind these bytes.
         self.ending = None;
