@@ -182,10 +182,13 @@ impl Proxy {
             watch_nodes(cluster);
         }
         tokio::spawn(upkeep(Arc::clone(&self)));
+        let mut accepting = tokio::task::JoinSet::new();
         for listener in listeners {
-            tokio::spawn(listen::accept(Arc::clone(&self), listener));
+            accepting.spawn(listen::accept(Arc::clone(&self), listener));
         }
         self.wait_for_the_end().await;
+        // Each takes the file of its socket away as it ends.
+        accepting.join_all().await;
         Ok(())
     }
 

@@ -131,13 +131,14 @@ impl Connection {
         let passing = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         let piece = if fault == Fault::OneByte { 1 } else { passing.max(1) };
         for piece in bytes[..passing].chunks(piece) {
-            self.write(piece, to)?;
-            progress.bytes += piece.len() as u64;
+            // Before they are written: who has received them finds them counted.
             let counter = match direction {
                 Direction::ToServer => &self.slot.0.bytes_to_server,
                 Direction::ToClient => &self.slot.0.bytes_to_client,
             };
             counter.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            self.write(piece, to)?;
+            progress.bytes += piece.len() as u64;
         }
         if left <= bytes.len() as u64 { Err(ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
