@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use pgweir_cluster::{
-    Access, Demand, Lease, NodeId, NodeReport, NodeSettings, Pool, PoolEffect, PoolSettings, Probe,
-    ProbeOutcome, ServerId, Topology, TopologySettings,
+    Access, Demand, LastServers, Lease, NodeId, NodeReport, NodeSettings, Pool, PoolEffect, PoolSettings,
+    Probe, ProbeOutcome, ServerId, Topology, TopologySettings,
 };
 use pgweir_wire::Lsn;
 
@@ -34,11 +34,11 @@ pub(super) fn run() {
     let view = topology.view();
     let mut pool = Pool::new(PoolSettings::default(), 1);
     let (demand, mut out) = (Demand::new(Access::Read), Vec::new());
-    let mut servers = 0;
+    let (mut last, mut servers) = (LastServers::default(), 0);
     // One server on each standby, by asking until nobody has to wait.
     let mut taken = Vec::new();
     while taken.len() < 7 {
-        if let Lease::Ready { server, .. } = pool.lease(&demand, &view, now, &mut out) {
+        if let Lease::Ready { server, .. } = pool.lease(&demand, &last, &view, now, &mut out) {
             taken.push(server);
         }
         let mut dials: Vec<PoolEffect> = std::mem::take(&mut out);
@@ -57,7 +57,9 @@ pub(super) fn run() {
         pool.give_back(server, &view, now, &mut out);
     }
     let time = least(|| {
-        if let Lease::Ready { server, .. } = pool.lease(black_box(&demand), &view, now, &mut out) {
+        if let Lease::Ready { server, node, .. } = pool.lease(black_box(&demand), &last, &view, now, &mut out)
+        {
+            last.had(server, node);
             pool.give_back(server, &view, now, &mut out);
         }
     });

@@ -34,6 +34,23 @@ fn transaction_mode_shares_servers_between_transactions() {
 }
 
 #[test]
+fn a_session_comes_back_to_the_server_that_it_had_last() {
+    let site = Setup::newest().set("pool", "size", "3").start();
+    let mut clients: Vec<Client> = (0..3).map(|_| site.connect()).collect();
+    let mut first = Vec::new();
+    for client in &mut clients {
+        client.query("BEGIN").expect("pgweir answers");
+        first.push(pid(client));
+    }
+    clients.iter_mut().for_each(|client| drop(client.query("COMMIT").expect("pgweir answers")));
+    assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 3, "all were busy at once");
+    for turn in 0..6 {
+        let who = turn * 2 % 3;
+        assert_eq!(pid(&mut clients[who]), first[who], "although another server was used last");
+    }
+}
+
+#[test]
 fn session_mode_keeps_a_server_for_each_client_and_resets_it() {
     let site = Setup::newest().set("pool", "mode", "\"session\"").set("pool", "size", "2").start();
     let (mut one, mut two) = (site.connect(), site.connect());

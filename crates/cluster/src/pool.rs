@@ -4,6 +4,7 @@
 //!
 //! How a lease is met: by an idle server of the node whose turn it is; else by an idle server of another node that is fit,
 //! while the first one grows by a dial; else in the queue, with dials for as many waiters as no dial is under way for.
+//! Of a node's idle servers a session gets the one that it had last, else the one used last.
 //! A server that comes back goes straight to the first waiter that it may serve.
 //!
 //! Invariants: no idle server and no waiter that it may serve exist together; slots of a node never exceed `size` plus, while
@@ -23,7 +24,7 @@ use hashbrown::HashMap;
 
 use crate::balance::Balancer;
 use crate::random::Random;
-use crate::{Access, Demand, NodeId, NodeSet, PoolSettings, Refusal, ServerId, View, WaiterId};
+use crate::{Access, Demand, LastServers, NodeId, NodeSet, PoolSettings, Refusal, ServerId, View, WaiterId};
 use queue::Queue;
 use slots::{Server, ServerState, Slots, Standing};
 
@@ -150,8 +151,15 @@ impl Pool {
         }
     }
 
-    /// Asks for a server.
-    pub fn lease(&mut self, demand: &Demand, view: &View, now: Instant, out: &mut Vec<PoolEffect>) -> Lease {
+    /// Asks for a server, preferably one of those that the session had `last`. Which node it is, they do not decide.
+    pub fn lease(
+        &mut self,
+        demand: &Demand,
+        last: &LastServers,
+        view: &View,
+        now: Instant,
+        out: &mut Vec<PoolEffect>,
+    ) -> Lease {
         self.follow(view, now, out);
         let fit = view.candidates(demand, now);
         let idle = self.idle_among(fit);
@@ -165,7 +173,7 @@ impl Pool {
             self.balancer.choose(idle, view).expect("some node has an idle server")
         };
         self.balancer.charge(fit, node, view);
-        let (server, check) = self.take_idle(node, now);
+        let (server, check) = self.take_idle(node, last.on(node), now);
         Lease::Ready { server, node, check }
     }
 
@@ -302,7 +310,7 @@ impl Pool {
             };
             let waiter = self.queue.pop(group).id;
             self.balancer.charge(fit, node, view);
-            let (server, check) = self.take_idle(node, now);
+            let (server, check) = self.take_idle(node, None, now);
             out.push(PoolEffect::Grant { waiter, server, node, check });
             idle = self.idle_among(idle);
         }
@@ -314,9 +322,11 @@ impl Pool {
         with_idle.map(|(index, _)| NodeId::new(index)).filter(|&node| nodes.contains(node)).collect()
     }
 
-    fn take_idle(&mut self, node: NodeId, now: Instant) -> (ServerId, bool) {
+    fn take_idle(&mut self, node: NodeId, preferred: Option<ServerId>, now: Instant) -> (ServerId, bool) {
+        let is_here = |id: &ServerId| self.servers.get(id).is_some_and(|it| it.is_idle() && it.node == node);
+        let preferred = preferred.filter(is_here);
         let slots = &mut self.slots[node.index()];
-        let server = slots.idle.pop_back().expect("the node was chosen for its idle server");
+        let server = slots.take_idle(preferred).expect("the node was chosen for its idle server");
         slots.leased += 1;
         slots.load.leased();
         let it = self.servers.get_mut(&server).expect("every idle server is known");

@@ -53,7 +53,7 @@ fn settings(seed: u64) -> (TopologySettings, PoolSettings) {
 
 #[test]
 fn no_history_makes_a_decision_wrong_or_leaves_a_client_waiting() {
-    let (mut leases, mut promotions) = (0, 0);
+    let (mut leases, mut familiar, mut promotions) = (0, 0, 0);
     for seed in seeds() {
         // Printed only when this seed fails.
         println!("SIM_SEED={seed}");
@@ -64,10 +64,12 @@ fn no_history_makes_a_decision_wrong_or_leaves_a_client_waiting() {
         (0..CALM_STEPS).for_each(|_| shell.step());
         shell.expect_recovered();
         leases += shell.leases_of_reads() + shell.leases_of_writes();
+        familiar += shell.familiar;
         promotions += shell.promotions();
         assert!(shell.leases_of_reads() > 100 && shell.leases_of_writes() > 20, "the seed tests something");
     }
-    println!("{leases} leases, {promotions} promotions");
+    assert!(familiar * 10 > leases, "{familiar} of {leases} leases were of the server had last");
+    println!("{leases} leases, {familiar} of the server had last, {promotions} promotions");
 }
 
 #[test]

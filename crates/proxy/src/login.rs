@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgweir_cluster::{Access, Refusal};
+use pgweir_cluster::{Access, LastServers, Refusal};
 use pgweir_config::PoolMode;
 use pgweir_session::{
     AfterReplies, AtTheEnd, Limits, Liveness, Reported, Session, SessionError, SessionSettings, SettingMap,
@@ -180,7 +180,7 @@ async fn welcome(
 }
 
 async fn lease(pool: &Arc<ServerPool>, session: &Session, access: Access) -> Result<Granted, NoSession> {
-    match pool.lease(&session.demand(access), Instant::now()) {
+    match pool.lease(&session.demand(access), &LastServers::default(), Instant::now()) {
         Leased::Now(granted) => Ok(granted),
         Leased::Later(mut waiting) => {
             std::future::poll_fn(|context| waiting.poll(context)).await.map_err(NoSession::Denied)

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pgweir_auth::ServerCredentials;
-use pgweir_cluster::{Demand, Lease, NodeId, Pool, PoolCounts, PoolEffect, Refusal, ServerId, WaiterId};
+use pgweir_cluster::{
+    Demand, LastServers, Lease, NodeId, Pool, PoolCounts, PoolEffect, Refusal, ServerId, WaiterId,
+};
 use pgweir_config::PoolMode;
 use pgweir_session::{AtRest, NodeRole, ProvenStatements, Reported, ServerState, SettingMap};
 use tokio::sync::oneshot;
@@ -163,11 +165,11 @@ impl ServerPool {
         }
     }
 
-    /// Asks for a server.
-    pub(crate) fn lease(self: &Arc<Self>, demand: &Demand, now: Instant) -> Leased {
+    /// Asks for a server, preferably one that the session had last.
+    pub(crate) fn lease(self: &Arc<Self>, demand: &Demand, last: &LastServers, now: Instant) -> Leased {
         let mut later = None;
         let leased = self.with(|inner, view, _| {
-            let lease = inner.pool.lease(demand, view, now, &mut inner.effects);
+            let lease = inner.pool.lease(demand, last, view, now, &mut inner.effects);
             match lease {
                 Lease::Ready { server, node, check } => Ok(inner.take(server, node, check, view)),
                 Lease::Queued(waiter) => {

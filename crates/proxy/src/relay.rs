@@ -10,6 +10,7 @@ mod ask;
 mod books;
 mod finish;
 mod lease;
+mod loss;
 mod scratch;
 
 use std::future::poll_fn;
@@ -17,7 +18,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use pgweir_session::{AfterReplies, Next, OnServerLost, PinReason, Pinned, Session};
+use pgweir_cluster::LastServers;
+use pgweir_session::{AfterReplies, Next, PinReason, Pinned, Session};
 use pgweir_wire::{CancelKey, TransactionStatus};
 
 use crate::client::{ClientEntry, Clients, Entered, IDLE_IN_TRANSACTION, IDLE_TOO_LONG};
@@ -49,6 +51,7 @@ pub(crate) struct Relay {
     client: Stream,
     to_and_from_client: Backlog,
     server: Option<Box<Server>>,
+    last: LastServers,
     to_and_from_server: Backlog,
     session: Session,
     pool: Arc<ServerPool>,
@@ -98,6 +101,7 @@ impl Relay {
             client: new.client,
             to_and_from_client: Backlog::with_input(new.early),
             server: new.server,
+            last: LastServers::default(),
             to_and_from_server: Backlog::default(),
             session: new.session,
             pool: new.pool,
@@ -423,47 +427,6 @@ impl Relay {
         }
         self.send_both(context, scratch)?;
         Ok(took.bytes)
-    }
-
-    /// The server cannot answer and nothing was shown: its requests go to another one.
-    fn send_again(&mut self, mut bytes: Vec<u8>) {
-        self.drop_server();
-        // The end is met again behind these bytes.
-        self.ending = None;
-        bytes.append(&mut self.to_and_from_client.input);
-        self.to_and_from_client.input = bytes;
-        self.stalled = Stalled::Yes;
-    }
-
-    fn drop_server(&mut self) {
-        self.to_and_from_server = Backlog::default();
-        self.entered.entry.is_idle();
-        if let Some(server) = self.server.take() {
-            if self.session.is_linked() {
-                drop(self.session.unlink());
-            }
-            self.pool.discard(server);
-        }
-    }
-
-    fn server_lost(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Result<(), End> {
-        let Some(server) = &self.server else { return Ok(()) };
-        server.entry.cluster.on_connection_lost(server.entry.node);
-        match self.session.on_server_lost() {
-            OnServerLost::Unnoticed => {
-                self.drop_server();
-                self.go_on(context, scratch)?;
-            }
-            OnServerLost::SendAgain(bytes) => {
-                self.send_again(bytes);
-                self.go_on(context, scratch)?;
-            }
-            OnServerLost::Fatal(error) => {
-                self.drop_server();
-                return Err(End::Error(error));
-            }
-        }
-        Ok(())
     }
 
     /// Writes what the last step made, the server's share first.

@@ -58,7 +58,7 @@ impl Server {
 /// What one pool has on one node.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// The one used last is at the back, and is used next.
+    /// The one used last is at the back, and is used next by whoever prefers none.
     pub(super) idle: VecDeque<ServerId>,
     pub(super) leased: u32,
     pub(super) dialing: u32,
@@ -99,6 +99,15 @@ impl Slots {
             standing: Standing::Down,
             dial_failures: 0,
             dial_again_at: None,
+        }
+    }
+
+    /// Takes the idle server that is preferred, or the one used last. Looks through as many as the pool has on the node.
+    pub(super) fn take_idle(&mut self, preferred: Option<ServerId>) -> Option<ServerId> {
+        let place = preferred.and_then(|server| self.idle.iter().rposition(|&idle| idle == server));
+        match place {
+            Some(place) => self.idle.remove(place),
+            None => self.idle.pop_back(),
         }
     }
 

@@ -29,8 +29,12 @@ impl Pooled {
     }
 
     fn lease(&mut self, demand: &Demand) -> Lease {
+        self.lease_again(demand, &LastServers::default())
+    }
+
+    fn lease_again(&mut self, demand: &Demand, last: &LastServers) -> Lease {
         let (view, now) = (self.cluster.view(), self.cluster.now());
-        let lease = self.pool.lease(demand, &view, now, &mut self.effects);
+        let lease = self.pool.lease(demand, last, &view, now, &mut self.effects);
         self.pool.check(&view, now);
         lease
     }

@@ -54,6 +54,12 @@ impl Pool {
         }
     }
 
+    /// The servers that nobody uses.
+    #[cfg(test)]
+    pub(crate) fn idle_servers(&self) -> Vec<ServerId> {
+        self.slots.iter().flat_map(|slots| slots.idle.iter().copied()).collect()
+    }
+
     /// Takes notice of a new view. A view that is older than the last one changes nothing.
     pub(super) fn follow(&mut self, view: &View, now: Instant, out: &mut Vec<PoolEffect>) {
         if view.generation <= self.generation {

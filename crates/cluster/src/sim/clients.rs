@@ -1,12 +1,14 @@
 //! Clients: they write, read back what they wrote, wait, and leave.
 
 use super::shell::Shell;
-use crate::{Access, Demand, Lease, NodeId, NodeSet, Refusal, ServerId, WaiterId};
+use crate::{Access, Demand, LastServers, Lease, NodeId, NodeSet, Refusal, ServerId, WaiterId};
 
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) state: State,
     wrote_ms: Option<u64>,
+    /// Half of the clients are familiar with servers.
+    pub(super) last: LastServers,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +44,14 @@ impl Shell {
 
     fn ask(&mut self, client: usize) {
         let demand = self.demand(client);
-        let lease = self.pooled(|pool, view, now, out| pool.lease(&demand, view, now, out));
+        let last = self.clients[client].last.clone();
+        let lease = self.pooled(|pool, view, now, out| pool.lease(&demand, &last, view, now, out));
         let now_ms = self.world.ms;
         match lease {
-            Lease::Ready { server, node, .. } => self.work(client, server, node, &demand),
+            Lease::Ready { server, node, .. } => {
+                self.expect_familiar(server, last.on(node));
+                self.work(client, server, node, &demand);
+            }
             Lease::Queued(waiter) => {
                 let leaves_ms =
                     if self.random.below(5) == 0 { now_ms + self.random.below(800) } else { u64::MAX };
@@ -76,6 +82,9 @@ impl Shell {
                 self.reads += 1;
                 self.calm_reads[node.index()] += u64::from(self.calm);
             }
+        }
+        if client.is_multiple_of(2) {
+            self.clients[client].last.had(server, node);
         }
         let until_ms = self.world.ms + self.random.below(100);
         let (node, access) = (node.index(), demand.access);

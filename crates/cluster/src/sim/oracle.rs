@@ -37,6 +37,13 @@ impl Shell {
         }
     }
 
+    /// Whoever comes again gets the server that it had last, if nobody else has it.
+    pub(super) fn expect_familiar(&mut self, got: ServerId, last: Option<ServerId>) {
+        self.familiar += u64::from(last == Some(got));
+        let left = last.filter(|last| self.pool.idle_servers().contains(last));
+        assert_eq!(left, None, "the server that it had last was free");
+    }
+
     /// Nobody who came earlier could have had this node.
     pub(super) fn expect_first(&self, granted: WaiterId, node: NodeId) {
         for client in &self.clients {

@@ -53,6 +53,8 @@ pub(super) struct Shell {
     pub(super) calm_reads: [u64; NODES],
     pub(super) reads: u64,
     pub(super) writes: u64,
+    /// Leases of the server that the client had last.
+    pub(super) familiar: u64,
     start: Instant,
     /// The incarnations that the monitor's own connections lead to.
     watched: Vec<u64>,
@@ -83,6 +85,7 @@ impl Shell {
             calm_reads: [0; NODES],
             reads: 0,
             writes: 0,
+            familiar: 0,
             start,
             watched: vec![0; NODES],
             probes: Vec::new(),

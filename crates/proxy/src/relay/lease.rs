@@ -33,7 +33,7 @@ impl Relay {
         scratch: &mut Scratch,
     ) -> Wish {
         loop {
-            match self.pool.lease(demand, now) {
+            match self.pool.lease(demand, &self.last, now) {
                 Leased::Now(granted) => match self.take_up(granted, now, context, scratch) {
                     Taken::Up => return Wish::Granted,
                     Taken::Dead => {}
@@ -68,6 +68,7 @@ impl Relay {
         server.entry.taken_by(self.entered.entry.id, SystemTime::now());
         server.entry.waited_for(context.waker());
         self.entered.entry.has(&server.entry);
+        self.last.had(server.entry.id, server.entry.node);
         self.server = Some(server);
         Taken::Up
     }

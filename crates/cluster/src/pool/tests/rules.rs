@@ -32,6 +32,54 @@ fn the_server_used_last_is_used_next() {
 }
 
 #[test]
+fn a_session_gets_the_server_that_it_had_last() {
+    let mut pooled = Pooled::new(1, sized(3));
+    let servers = pooled.open(0, 3);
+    let mut last = LastServers::default();
+    last.had(servers[1], NodeId::new(0));
+    let again = |pooled: &mut Pooled| match pooled.lease_again(&WRITE, &last) {
+        Lease::Ready { server, .. } => server,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(again(&mut pooled), servers[1]);
+    pooled.give_back(servers[1]);
+    // Others still use what was used last, which may be the same one.
+    assert_eq!(pooled.ready(&WRITE).0, servers[1]);
+    assert_eq!(again(&mut pooled), servers[0], "it is in other hands: as for everybody");
+    pooled.discard(servers[1]);
+    assert_eq!(again(&mut pooled), servers[2], "it is closed: as for everybody");
+}
+
+#[test]
+fn what_a_session_had_last_does_not_choose_its_node() {
+    let mut pooled = Pooled::new(2, sized(2));
+    let opened: Vec<_> = (1..3).map(|node| pooled.open(node, 2)).collect();
+    let (mut last, mut served) = (LastServers::default(), [0; 3]);
+    last.had(opened[0][1], NodeId::new(1));
+    for _ in 0..100 {
+        let Lease::Ready { server, node, .. } = pooled.lease_again(&READ, &last) else {
+            panic!("one is idle")
+        };
+        served[node.index()] += 1;
+        assert!(node.index() == 2 || server == opened[0][1], "on its node it is the one");
+        pooled.give_back(server);
+    }
+    assert_eq!(served, [0, 50, 50]);
+}
+
+#[test]
+fn a_session_that_comes_again_overtakes_no_waiter() {
+    let mut pooled = Pooled::new(1, sized(1));
+    let server = pooled.open(0, 1)[0];
+    let mut last = LastServers::default();
+    last.had(server, NodeId::new(0));
+    assert_eq!(pooled.ready(&WRITE).0, server);
+    let first = pooled.queued(&WRITE);
+    assert!(matches!(pooled.lease_again(&WRITE, &last), Lease::Queued(_)));
+    assert_eq!(granted(&pooled.give_back(server)), [(first, 0)]);
+}
+
+#[test]
 fn reads_rotate_over_standbys_exactly_once_warm() {
     let mut pooled = Pooled::new(3, sized(2));
     (1..4).for_each(|node| drop(pooled.open(node, 1)));
