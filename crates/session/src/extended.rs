@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::{Kind, Reason, Target, Verdict};
+use pgweir_sql::{Kind, Leaves, Reason, Target, Verdict};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{Header, TransactionStatus, say};
@@ -377,8 +377,13 @@ impl Session {
 }
 
 /// The verdict on a text that nobody looked into.
-const TOO_LONG: Verdict =
-    Verdict { target: Target::Primary, kind: Kind::Other, reason: Reason::TextTooLong, binds: None };
+const TOO_LONG: Verdict = Verdict {
+    target: Target::Primary,
+    kind: Kind::Other,
+    reason: Reason::TextTooLong,
+    binds: None,
+    leaves: Leaves::Unknown,
+};
 
 /// Whether a failed transaction block takes such a statement.
 const fn ends_failed_block(kind: Kind) -> bool {

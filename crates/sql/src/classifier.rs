@@ -15,7 +15,7 @@ use crate::normal::{Normalised, normalise};
 use crate::survey::{Survey, survey};
 use crate::tree::{self, Tree};
 use crate::walk::{self, Walked};
-use crate::{Kind, Reason, Target, Verdict};
+use crate::{Kind, Leaves, Reason, Target, Verdict};
 
 /// Bounds of a [`Classifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl Classifier {
     fn through_normal_form(&mut self, text: &[u8], backslashes: bool) -> Verdict {
         self.release_buffers();
         if normalise(text, backslashes, &mut self.normal) == Normalised::Unterminated {
-            return primary(Kind::Other, Reason::TextUnterminated);
+            return Verdict { leaves: Leaves::Unknown, ..primary(Kind::Other, Reason::TextUnterminated) };
         }
         if std::str::from_utf8(text).is_err() {
             return without_trust(self.analyse(), Reason::TextEncoding);
@@ -129,13 +129,12 @@ impl Classifier {
     fn analyse(&mut self) -> Verdict {
         let seen = survey(&self.normal, &mut self.tokens, self.settings.walk_tokens_max);
         let mut verdict = match &seen.statements[..] {
-            [] => {
-                Verdict { target: Target::Standby, kind: Kind::Empty, reason: Reason::ReadEmpty, binds: None }
-            }
+            [] => standby(Kind::Empty, Reason::ReadEmpty),
             [statement] if !seen.multi => self.statement(statement.clone(), seen.cut),
             _ => self.several(&seen),
         };
         verdict.binds = seen.binds;
+        verdict.leaves = leaves(verdict, seen.opaque);
         // State that stays behind belongs on the primary, should a read ever look as if it left some.
         if seen.binds.is_some() { without_trust(verdict, Reason::FunctionSession) } else { verdict }
     }
@@ -150,7 +149,7 @@ impl Classifier {
             verdict.target == Target::Standby && matches!(verdict.kind, Kind::Query | Kind::Show)
         });
         match read {
-            true => Verdict { target: Target::Standby, kind: Kind::Multi, reason: Reason::Read, binds: None },
+            true => standby(Kind::Multi, Reason::Read),
             false => primary(Kind::Multi, Reason::MultiOther),
         }
     }
@@ -158,14 +157,16 @@ impl Classifier {
     fn statement(&self, range: std::ops::Range<usize>, cut: bool) -> Verdict {
         let head = head::head(Words::new(&self.normal, &self.tokens, range));
         let objection = match head.rest {
-            Rest::Decided(target, reason) => return Verdict { target, kind: head.kind, reason, binds: None },
+            Rest::Decided(target, reason) => {
+                return Verdict { target, ..primary(head.kind, reason) };
+            }
             _ if cut => Some(Reason::TextTooLong),
             Rest::Query(range) => self.query_objection(range),
             Rest::Relation(range) => walk::relation_objection(&self.normal, &self.tokens, range),
         };
         match objection {
             Some(reason) => primary(head.kind, reason),
-            None => Verdict { target: Target::Standby, kind: head.kind, reason: Reason::Read, binds: None },
+            None => standby(head.kind, Reason::Read),
         }
     }
 
@@ -196,13 +197,43 @@ impl Classifier {
 }
 
 fn primary(kind: Kind, reason: Reason) -> Verdict {
-    Verdict { target: Target::Primary, kind, reason, binds: None }
+    Verdict { target: Target::Primary, kind, reason, binds: None, leaves: Leaves::Nothing }
+}
+
+fn standby(kind: Kind, reason: Reason) -> Verdict {
+    Verdict { target: Target::Standby, kind, reason, binds: None, leaves: Leaves::Nothing }
+}
+
+/// What may be left behind that the text does not show. A proven read leaves nothing.
+fn leaves(verdict: Verdict, opaque: bool) -> Leaves {
+    match verdict.target {
+        Target::Primary if opaque || hides_calls(verdict.reason) => Leaves::Unknown,
+        Target::Standby | Target::Primary => Leaves::Nothing,
+    }
+}
+
+/// Whether the reason says that calls in the text may not have been seen.
+fn hides_calls(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::KindUnknown
+            | Reason::LexingNonstandard
+            | Reason::NameEscaped
+            | Reason::OperatorUnknown
+            | Reason::ParseUnknown
+            | Reason::TextEncoding
+            | Reason::TextTooLong
+            | Reason::TextUnterminated
+    )
 }
 
 /// The verdict on a text of which more is possible than was proven: its kind stands, a proof does not.
 fn without_trust(verdict: Verdict, reason: Reason) -> Verdict {
     match verdict.target {
-        Target::Standby => Verdict { target: Target::Primary, reason, ..verdict },
+        Target::Standby => {
+            let leaves = if hides_calls(reason) { Leaves::Unknown } else { verdict.leaves };
+            Verdict { target: Target::Primary, reason, leaves, ..verdict }
+        }
         Target::Primary => verdict,
     }
 }

@@ -13,6 +13,7 @@ mod head;
 mod lexer;
 mod names;
 mod normal;
+mod opaque;
 mod pins;
 mod reason;
 mod survey;
@@ -26,4 +27,6 @@ pub use detail::{
     setting_change, unlistened,
 };
 pub use reason::Reason;
-pub use verdict::{BeginMode, CopyDirection, DiscardScope, Isolation, Kind, PinCause, Target, Verdict};
+pub use verdict::{
+    BeginMode, CopyDirection, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,
+};

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::PinCause;
 use crate::lexer::{Lexer, Token, TokenKind};
+use crate::opaque::OpaqueWatch;
 use crate::pins::PinWatch;
 
 /// What one pass tells.
@@ -19,25 +20,30 @@ pub(crate) struct Survey {
     pub(crate) multi: bool,
     /// Session state that the text leaves behind.
     pub(crate) binds: Option<PinCause>,
+    /// Whether it runs code that may leave more.
+    pub(crate) opaque: bool,
 }
 
 /// Surveys `text`, a normal form. `tokens` is cleared first and then holds at most `tokens_max`.
 pub(crate) fn survey(text: &[u8], tokens: &mut Vec<Token>, tokens_max: usize) -> Survey {
     tokens.clear();
     let mut pins = PinWatch::new(text);
-    let mut survey = Survey { statements: Vec::new(), cut: false, multi: false, binds: None };
+    let mut opaque = OpaqueWatch::new(text);
+    let mut survey = Survey { statements: Vec::new(), cut: false, multi: false, binds: None, opaque: false };
     let mut body = CompoundBody::default();
     let mut start = 0;
     for token in Lexer::new(text, false) {
         if token.kind == TokenKind::Semicolon && !body.inside() {
             survey.end_statement(start..tokens.len());
             pins.end_statement();
+            opaque.end_statement();
             body = CompoundBody::default();
             start = tokens.len();
             survey.multi = true;
             continue;
         }
         pins.see(token);
+        opaque.see(token);
         body.see(token, text);
         if tokens.len() < tokens_max {
             tokens.push(token);
@@ -48,6 +54,7 @@ pub(crate) fn survey(text: &[u8], tokens: &mut Vec<Token>, tokens_max: usize) ->
     survey.end_statement(start..tokens.len());
     pins.end_statement();
     survey.binds = pins.finish(survey.multi);
+    survey.opaque = opaque.finish();
     survey
 }
 

@@ -16,6 +16,17 @@ pub struct Verdict {
     pub reason: Reason,
     /// Session state that the text visibly leaves on the server which runs it.
     pub binds: Option<PinCause>,
+    /// Whether it may leave session state that the text does not show.
+    pub leaves: Leaves,
+}
+
+/// Whether a text may leave session state that it does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leaves {
+    /// What it leaves, the text shows.
+    Nothing,
+    /// It runs code of which nobody knows what it does; only the server can tell afterwards.
+    Unknown,
 }
 
 /// Where a text may run.

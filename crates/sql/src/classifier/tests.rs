@@ -37,7 +37,8 @@ fn printed(verdict: Verdict) -> String {
         Target::Primary => "primary",
     };
     let pin = verdict.binds.map_or(String::new(), |cause| format!(", {}", cause.code()));
-    format!("{target}, {}, {}{pin}", printed_kind(verdict.kind), verdict.reason.code())
+    let opaque = if verdict.leaves == Leaves::Unknown { ", opaque" } else { "" };
+    format!("{target}, {}, {}{pin}{opaque}", printed_kind(verdict.kind), verdict.reason.code())
 }
 
 fn printed_kind(kind: Kind) -> String {
