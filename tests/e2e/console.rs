@@ -52,12 +52,20 @@ fn the_rows_tell_what_happens() {
     let clients = table(&site, "CLIENTS");
     let busy = clients.iter().find(|row| row["database"] == "postgres").expect("a client is connected");
     assert_eq!((busy["state"].as_str(), busy["addr"].as_str()), ("active", "127.0.0.1"), "{busy:?}");
+    let console: Vec<_> = clients.iter().filter(|row| row["database"] == "pgweir").collect();
+    assert_eq!((console.len(), console[0]["state"].as_str()), (1, "active"), "the console sees itself");
+    let database = databases.iter().find(|row| row["name"] == "pgweir").expect("the console is a database");
+    assert_eq!(database["current_client_connections"], "1", "{database:?}");
     let servers = table(&site, "SERVERS");
     let server = servers.iter().find(|row| row["state"] == "active").expect("a server is in use");
     assert_eq!(server["port"], site.primary_port(), "{server:?}");
     assert_eq!((&busy["link"], &server["link"]), (&server["ptr"], &busy["ptr"]), "each names the other");
     let pid = site.cluster.primary().query("postgres", IN_TRANSACTION).expect("it answers");
     assert_eq!(server["remote_pid"], pid.value(), "{server:?}");
+
+    let lists = table(&site, "LISTS");
+    let used = lists.iter().find(|row| row["list"] == "used_clients").expect("it is listed");
+    assert_eq!(used["items"], "1", "the console takes no client's place");
 
     client.query("COMMIT").expect("pgweir answers");
     let totals = table(&site, "STATS_TOTALS");

@@ -13,19 +13,20 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use pgweir_cluster::WaiterId;
 use pgweir_session::PinReason;
-use pgweir_wire::{BackendKey, CancelKey};
+use pgweir_wire::{BackendKey, CancelKey, Startup};
 use tokio::task::AbortHandle;
 
 use crate::dial::send_cancel;
 use crate::hashing::fill_random;
-use crate::pool::ServerPool;
+use crate::purpose::Purpose;
 use crate::server::ServerEntry;
+use crate::stream::Stream;
 
 /// One client as others may see it.
 pub(crate) struct ClientEntry {
     pub(crate) id: u64,
     pub(crate) key: BackendKey,
-    pub(crate) pool: Arc<ServerPool>,
+    pub(crate) purpose: Purpose,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) tls: String,
@@ -138,13 +139,26 @@ fn epoch_ms(time: SystemTime) -> u64 {
 /// Everybody who is connected, by the process number of their key.
 #[derive(Default)]
 pub(crate) struct Clients {
-    by_process: Mutex<HashMap<u32, Arc<ClientEntry>>>,
+    connected: Mutex<Connected>,
     next_id: AtomicU64,
+}
+
+#[derive(Default)]
+struct Connected {
+    by_process: HashMap<u32, Arc<ClientEntry>>,
+    /// Those that the limit on clients does not count.
+    unlimited: usize,
+}
+
+impl Connected {
+    fn limited(&self) -> usize {
+        self.by_process.len() - self.unlimited
+    }
 }
 
 /// What an entry is made of.
 pub(crate) struct NewClient {
-    pub(crate) pool: Arc<ServerPool>,
+    pub(crate) purpose: Purpose,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) tls: String,
@@ -153,15 +167,37 @@ pub(crate) struct NewClient {
     pub(crate) secret_bytes: usize,
 }
 
+impl NewClient {
+    /// An admitted client.
+    pub(crate) fn new(stream: &Stream, startup: &Startup, purpose: Purpose) -> Self {
+        let (peer, local) = match stream {
+            Stream::Tcp(tcp) => (tcp.peer_addr().ok(), tcp.local_addr().ok()),
+            Stream::Tls(tls) => (tls.get_ref().0.peer_addr().ok(), tls.get_ref().0.local_addr().ok()),
+            Stream::Unix(_) => (None, None),
+        };
+        Self {
+            purpose,
+            peer,
+            local,
+            tls: stream.tls_text(),
+            application_name: startup.setting("application_name").unwrap_or_default().to_owned(),
+            secret_bytes: if startup.minor >= 2 { 32 } else { 4 },
+        }
+    }
+}
+
 impl Clients {
     /// Enters a client under a key that nobody else has, unless there are as many as may be. The entry goes when the answer
     /// is dropped.
     pub(crate) fn enter(self: &Arc<Self>, new: NewClient, clients_max: usize) -> Option<Entered> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
-        let mut by_process = self.by_process.lock();
-        if by_process.len() >= clients_max {
+        let mut connected = self.connected.lock();
+        if !new.purpose.is_limited() {
+            connected.unlimited += 1;
+        } else if connected.limited() >= clients_max {
             return None;
         }
+        let by_process = &mut connected.by_process;
         let process_id = loop {
             let mut bytes = [0; 4];
             fill_random(&mut bytes);
@@ -175,7 +211,7 @@ impl Clients {
         let entry = Arc::new(ClientEntry {
             id,
             key: BackendKey { process_id, secret },
-            pool: new.pool,
+            purpose: new.purpose,
             peer: new.peer,
             local: new.local,
             tls: new.tls,
@@ -191,17 +227,18 @@ impl Clients {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<ClientEntry>> {
-        self.by_process.lock().values().cloned().collect()
+        self.connected.lock().by_process.values().cloned().collect()
     }
 
+    /// How many there are, the console's own left out.
     pub(crate) fn len(&self) -> usize {
-        self.by_process.lock().len()
+        self.connected.lock().limited()
     }
 
     /// Cancels what the owner of the key does now, and answers when that has been dealt with. A wrong key does nothing,
     /// and nobody is told.
     pub(crate) async fn cancel(&self, key: &CancelKey, deadline: Duration) {
-        let entry = self.by_process.lock().get(&key.process_id).cloned();
+        let entry = self.connected.lock().by_process.get(&key.process_id).cloned();
         let Some(entry) = entry.filter(|entry| same_secret(&entry.key.secret, &key.secret)) else {
             tracing::debug!("a cancel request with an unknown key");
             return;
@@ -213,7 +250,9 @@ impl Clients {
                 Doing::Waiting(waiter) => {
                     let waiter = *waiter;
                     drop(doing);
-                    entry.pool.cancel_waiting(waiter);
+                    if let Some(pool) = entry.purpose.pool() {
+                        pool.cancel_waiting(waiter);
+                    }
                     return;
                 }
                 Doing::Active(server, _) => {
@@ -254,6 +293,10 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.clients.by_process.lock().remove(&self.entry.key.process_id);
+        let mut connected = self.clients.connected.lock();
+        connected.by_process.remove(&self.entry.key.process_id);
+        if !self.entry.purpose.is_limited() {
+            connected.unlimited -= 1;
+        }
     }
 }

@@ -21,6 +21,7 @@ mod metrics;
 mod monitor;
 mod overview;
 mod pool;
+mod purpose;
 mod relay;
 pub mod report;
 pub mod secrets;

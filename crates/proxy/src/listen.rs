@@ -15,7 +15,10 @@ use pgweir_config::ListenSettings;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
+use crate::client::NewClient;
 use crate::handshake::{Admitted, Arrival, Turned, admit};
+use crate::overview::CONSOLES;
+use crate::purpose::Purpose;
 use crate::report::Report;
 use crate::stream::Stream;
 use crate::tally::Fault;
@@ -194,7 +197,7 @@ async fn run(proxy: &Arc<Proxy>, admitted: Box<Admitted>) {
 
 /// Whether the client wants the console, and as whom. `Some(None)`: it may not.
 fn console_user(proxy: &Proxy, admitted: &Admitted) -> Option<Option<ConsoleUser>> {
-    if !matches!(admitted.startup.database.as_str(), "pgweir" | "pgbouncer") {
+    if !CONSOLES.contains(&admitted.startup.database.as_str()) {
         return None;
     }
     let config = proxy.config.load();
@@ -211,6 +214,10 @@ fn console_user(proxy: &Proxy, admitted: &Admitted) -> Option<Option<ConsoleUser
 async fn console(proxy: &Arc<Proxy>, mut admitted: Box<Admitted>, user: Option<ConsoleUser>) {
     if let Some(user) = user {
         let report: Arc<dyn Report> = Arc::clone(proxy) as Arc<dyn Report>;
+        let startup = &admitted.startup;
+        let purpose = Purpose::Console { database: startup.database.clone(), user: startup.user.clone() };
+        let new = NewClient::new(&admitted.stream, startup, purpose);
+        let _entered = proxy.clients.enter(new, usize::MAX);
         return (proxy.console)(admitted, user, report).await;
     }
     proxy.metrics.faults.add(Fault::Authentication);

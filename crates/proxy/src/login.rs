@@ -21,6 +21,7 @@ use crate::client::{Entered, NewClient};
 use crate::deadlines::Patience;
 use crate::handshake::Admitted;
 use crate::pool::{Denied, Granted, Leased, ServerPool};
+use crate::purpose::Purpose;
 use crate::relay::{AskError, NewRelay, Relay, ask, fatal, with_scratch};
 use crate::server::Server;
 use crate::stream::Stream;
@@ -54,8 +55,8 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
         }
     };
     let clients_max = proxy.config.load().listen.clients_max.get() as usize;
-    let Some(entered) = proxy.clients.enter(new_client(&stream, &startup, Arc::clone(&pool)), clients_max)
-    else {
+    let new = NewClient::new(&stream, &startup, Purpose::Statements(Arc::clone(&pool)));
+    let Some(entered) = proxy.clients.enter(new, clients_max) else {
         turn_away(proxy, &mut stream, unsent, &NoSession::TooMany).await;
         return None;
     };
@@ -93,22 +94,6 @@ fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<Arc<ServerPool>, NoSe
     }
     let nowhere = || NoSession::NoDatabase(startup.database.clone());
     proxy.pool(&startup.database, &startup.user).ok_or_else(nowhere)
-}
-
-fn new_client(stream: &Stream, startup: &Startup, pool: Arc<ServerPool>) -> NewClient {
-    let (peer, local) = match stream {
-        Stream::Tcp(tcp) => (tcp.peer_addr().ok(), tcp.local_addr().ok()),
-        Stream::Tls(tls) => (tls.get_ref().0.peer_addr().ok(), tls.get_ref().0.local_addr().ok()),
-        Stream::Unix(_) => (None, None),
-    };
-    NewClient {
-        pool,
-        peer,
-        local,
-        tls: stream.tls_text(),
-        application_name: startup.setting("application_name").unwrap_or_default().to_owned(),
-        secret_bytes: if startup.minor >= 2 { 32 } else { 4 },
-    }
 }
 
 fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMap>) -> Session {

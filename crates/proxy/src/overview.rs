@@ -2,6 +2,8 @@
 //!
 //! Invariant: one lock at a time, each for as long as a copy takes.
 
+mod connections;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,16 +12,16 @@ use std::time::{Duration, Instant, SystemTime};
 use pgweir_cluster::{Health, Role, Staleness};
 use pgweir_config::NodeAddress;
 
-use crate::client::{ClientEntry, Doing};
+use crate::client::ClientEntry;
 use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 use crate::report::{
-    ClientRow, ClientState, ConfigRow, ConnectionRow, Counters, DatabaseRow, DatabaseStats, ErrorCount,
-    Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, QueryCount, Readiness, Report,
-    ServerRow, ServerState, ShutdownMode, UserRow,
+    ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, Latencies, Lists, NodeHealth,
+    NodeRole, NodeRow, Out, PinCount, PoolRow, QueryCount, Readiness, Report, ServerRow, ShutdownMode,
+    UserRow,
 };
-use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
+use connections::{client_row, server_row};
 
 /// Totals at the beginning of this and the last period, for averages.
 #[derive(Default)]
@@ -98,7 +100,8 @@ impl Report for Proxy {
             config.databases.keys().filter(|name| *name != "*").cloned().collect();
         names.extend(self.all_pools().iter().map(|pool| pool.database.clone()));
         let clients = self.clients.all();
-        names.iter().filter_map(|name| self.database_row(name, &clients)).collect()
+        let consoles = CONSOLES.iter().map(|name| self.console_row(name, &clients));
+        names.iter().filter_map(|name| self.database_row(name, &clients)).chain(consoles).collect()
     }
 
     fn pools(&self) -> Vec<PoolRow> {
@@ -129,6 +132,7 @@ impl Report for Proxy {
         let clients = self.clients.all();
         let mut names: BTreeSet<&str> = config.users.keys().map(String::as_str).collect();
         names.extend(pools.iter().map(|pool| pool.user.as_str()));
+        names.extend(clients.iter().map(|client| client.purpose.user()));
         let row = |name: &&str| {
             let own = config.pool("*", name);
             let named = config.users.contains_key(*name);
@@ -142,7 +146,9 @@ impl Report for Proxy {
                     pools.iter().filter(|pool| pool.user == **name).map(|pool| pool.connections()).sum(),
                 ),
                 max_user_client_connections: 0,
-                current_client_connections: number(clients.iter().filter(|c| c.pool.user == **name).count()),
+                current_client_connections: number(
+                    clients.iter().filter(|c| c.purpose.user() == *name).count(),
+                ),
             }
         };
         names.iter().map(row).collect()
@@ -277,16 +283,38 @@ impl Proxy {
             max_connections: own.database_connections_max.map_or(0, |max| max.get()),
             current_connections: number(connections),
             max_client_connections: 0,
-            current_client_connections: number(clients.iter().filter(|c| c.pool.database == name).count()),
+            current_client_connections: number(clients_of(name, clients)),
             paused: false,
             disabled: false,
         })
     }
+
+    /// The console has no servers: it is here for its clients.
+    fn console_row(&self, name: &str, clients: &[Arc<ClientEntry>]) -> DatabaseRow {
+        DatabaseRow {
+            name: name.to_owned(),
+            port: self.config.load().listen.address.first().map_or(0, |address| address.port),
+            database: name.to_owned(),
+            pool_mode: Some("statement"),
+            current_client_connections: number(clients_of(name, clients)),
+            ..DatabaseRow::default()
+        }
+    }
 }
+
+fn clients_of(database: &str, clients: &[Arc<ClientEntry>]) -> usize {
+    clients.iter().filter(|client| client.purpose.database() == database).count()
+}
+
+/// The databases of the console.
+pub(crate) const CONSOLES: [&str; 2] = ["pgbouncer", "pgweir"];
 
 fn pool_row(pool: &Arc<ServerPool>, clients: &[Arc<ClientEntry>]) -> PoolRow {
     let counts = pool.counts();
-    let own = clients.iter().filter(|client| Arc::ptr_eq(&client.pool, pool)).count();
+    let own = clients
+        .iter()
+        .filter(|client| client.purpose.pool().is_some_and(|own| Arc::ptr_eq(own, pool)))
+        .count();
     let canceled = pool.servers().iter().filter(|server| server.is_being_canceled()).count();
     PoolRow {
         database: pool.database.clone(),
@@ -301,86 +329,6 @@ fn pool_row(pool: &Arc<ServerPool>, clients: &[Arc<ClientEntry>]) -> PoolRow {
         pool_mode: pool.settings.load().mode.as_str(),
         load_balance_hosts: Some(pool.cluster.reach().settings.balance.as_str()),
         ..PoolRow::default()
-    }
-}
-
-fn client_row(entry: &ClientEntry) -> ClientRow {
-    let doing = entry.doing();
-    let (state, link, pin) = match &doing {
-        Doing::Idle => (ClientState::Idle, None, None),
-        Doing::Waiting(_) => (ClientState::Waiting, None, None),
-        Doing::Active(server, pin) => (ClientState::Active, Some(server.id.0), *pin),
-    };
-    let address = |address: Option<std::net::SocketAddr>| match address {
-        Some(address) => (address.ip().to_string(), address.port()),
-        None => ("unix".to_owned(), 0),
-    };
-    let ((addr, port), (local_addr, local_port)) = (address(entry.peer), address(entry.local));
-    ClientRow {
-        connection: ConnectionRow {
-            id: entry.id,
-            user: entry.pool.user.clone(),
-            database: entry.pool.database.clone(),
-            replication: "none",
-            addr,
-            port,
-            local_addr,
-            local_port,
-            connect_time: entry.connected_at,
-            request_time: from_epoch_ms(entry.active_at_ms.load(Relaxed)),
-            wait: if state == ClientState::Waiting { entry.quiet_for() } else { Duration::ZERO },
-            close_needed: false,
-            link,
-            remote_pid: entry.key.process_id,
-            tls: entry.tls.clone(),
-            application_name: entry.application_name.clone(),
-            prepared_statements: entry.statements.load(Relaxed),
-        },
-        state,
-        pin: pin.map(pgweir_session::PinReason::code),
-    }
-}
-
-fn from_epoch_ms(ms: u64) -> Option<SystemTime> {
-    (ms > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
-}
-
-fn server_row(pool: &ServerPool, entry: &ServerEntry) -> ServerRow {
-    let reach = pool.cluster.reach();
-    let (addr, port) = match reach.address(entry.node) {
-        Some(NodeAddress::Tcp { host, port }) => (host.clone(), *port),
-        Some(NodeAddress::Unix { port, .. }) => ("unix".to_owned(), *port),
-        None => (String::new(), 0),
-    };
-    let client = entry.client.load(Relaxed);
-    let node = pool.cluster.view().node(entry.node).map(|node| node.name.to_string());
-    let state = match (entry.is_being_canceled(), client) {
-        (true, 0) => ServerState::BeingCanceled,
-        (_, 0) => ServerState::Idle,
-        (_, _) => ServerState::Active,
-    };
-    ServerRow {
-        connection: ConnectionRow {
-            id: entry.id.0,
-            user: pool.settings.load().server_user.clone(),
-            database: pool.settings.load().server_database.clone(),
-            replication: "none",
-            addr,
-            port,
-            local_addr: entry.local.map_or_else(|| "unix".to_owned(), |local| local.ip().to_string()),
-            local_port: entry.local.map_or(0, |local| local.port()),
-            connect_time: entry.connected_at,
-            request_time: from_epoch_ms(entry.leased_at_ms.load(Relaxed)),
-            wait: Duration::ZERO,
-            close_needed: false,
-            link: (client > 0).then_some(client),
-            remote_pid: entry.key.as_ref().map_or(0, |key| key.process_id),
-            tls: entry.tls.clone(),
-            application_name: String::new(),
-            prepared_statements: entry.statements.load(Relaxed),
-        },
-        state,
-        node: node.unwrap_or_default(),
     }
 }
 
