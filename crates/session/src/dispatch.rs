@@ -326,7 +326,8 @@ impl Session {
 
     fn query(&mut self, frame: &[u8], text: &[u8], step: &mut Step<'_>) -> Advance {
         let verdict = step.classifier.classify(text, self.lexing);
-        let after = AfterStatement::of(text, verdict);
+        let after = AfterStatement::of_string(text, verdict, step.classifier, self.lexing);
+        let verdict = Verdict { binds: AfterStatement::binds(after.as_ref(), verdict), ..verdict };
         let deallocated = self.deallocated(after.as_ref());
         if deallocated.is_some() && self.ledger.owes_ready() {
             return self.wait(step);

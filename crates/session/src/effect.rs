@@ -73,6 +73,8 @@ pub(crate) struct AfterStatement {
     pub(crate) kind: Kind,
     pub(crate) setting: Option<SettingChange>,
     pub(crate) name: Option<String>,
+    /// What the statements of a string change, in order; empty for one statement, and where nobody can tell.
+    pub(crate) parts: Box<[AfterStatement]>,
 }
 
 impl AfterStatement {
@@ -105,8 +107,8 @@ impl AfterStatement {
     }
 
     /// A statement of which the kind is all there is to know.
-    pub(crate) const fn plain(kind: Kind) -> Self {
-        Self { kind, setting: None, name: None }
+    pub(crate) fn plain(kind: Kind) -> Self {
+        Self { kind, setting: None, name: None, parts: Box::default() }
     }
 
     /// Whether the server may begin to read COPY data for it.
@@ -115,7 +117,8 @@ impl AfterStatement {
     }
 
     /// Whether it changes what statement names mean, so that requests behind it must wait until it is done.
-    pub(crate) const fn is_barrier(&self) -> bool {
+    pub(crate) fn is_barrier(&self) -> bool {
         matches!(self.kind, Kind::Deallocate | Kind::Discard(DiscardScope::All))
+            || self.parts.iter().any(Self::is_barrier)
     }
 }

@@ -163,6 +163,7 @@ impl Session {
         self.reply_rest = ReplyRest::Nothing;
         self.block = Block::Settled;
         self.outcome = Outcome::Fine;
+        self.string_done = 0;
         self.status = TransactionStatus::Idle;
         self.portals = Portals::default();
         self.settings.rollback();

@@ -21,6 +21,7 @@ mod ledger;
 mod portals;
 mod proven;
 mod replies;
+mod script;
 mod segment;
 mod server;
 mod session;

@@ -322,7 +322,7 @@ impl Session {
         };
         self.ledger.settle(|owed| matches!(owed, Owed::Execute(_)));
         if let (Some(after), BackendTag::CommandComplete) = (after, tag) {
-            self.apply(&after, body, step);
+            self.statement_done(&after, body, step);
         }
         Ok(Pass::Forward)
     }
@@ -377,7 +377,8 @@ impl Session {
         let not_owed = SessionError::ServerReply { tag: BackendTag::ReadyForQuery.byte() };
         let &[byte] = body else { return Err(not_owed) };
         let status = TransactionStatus::from_byte(byte).ok_or(not_owed)?;
-        let audience = self.ledger.settle_ready().ok_or(not_owed)?.audience();
+        let owed = self.ledger.settle_ready().ok_or(not_owed)?;
+        let audience = owed.audience();
         self.status = status;
         if self.ledger.is_empty() {
             self.block = Block::Settled;
@@ -385,6 +386,7 @@ impl Session {
         }
         self.copy_in = CopyIn::No;
         let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
+        self.string_ended(&owed, failed, step);
         if audience == Audience::Client {
             self.attempt.show(step.to_client);
             self.attempt.answered();

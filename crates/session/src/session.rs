@@ -76,6 +76,8 @@ pub struct Session {
     /// The rest of a reply that came in part.
     pub(crate) reply_rest: ReplyRest,
     pub(crate) outcome: Outcome,
+    /// Statements that are done of the string being answered.
+    pub(crate) string_done: usize,
     /// The body of the error with which a server refused the session's settings.
     pub(crate) refused: Option<Vec<u8>>,
 }
@@ -149,6 +151,7 @@ impl Session {
             reads_own_writes: settings.reads_own_writes,
             reply_rest: ReplyRest::Nothing,
             outcome: Outcome::Fine,
+            string_done: 0,
             refused: None,
         }
     }

@@ -78,6 +78,7 @@ impl Session {
             Kind::Set | Kind::Reset => {
                 after.setting.as_ref().is_none_or(|setting| settings::changes_parsing(&setting.change))
             }
+            Kind::Multi => after.parts.iter().any(|part| self.changes_parsing(part)),
             Kind::Discard(scope) => scope == DiscardScope::All && self.settings.parsing().next().is_some(),
             Kind::Commit
             | Kind::CommitAndChain

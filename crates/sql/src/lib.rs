@@ -16,6 +16,7 @@ mod normal;
 mod opaque;
 mod pins;
 mod reason;
+mod split;
 mod survey;
 mod tree;
 mod verdict;
@@ -27,6 +28,7 @@ pub use detail::{
     setting_change, unlistened,
 };
 pub use reason::Reason;
+pub use split::statements;
 pub use verdict::{
     BeginMode, CopyDirection, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,
 };

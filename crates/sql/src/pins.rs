@@ -174,8 +174,11 @@ impl<'t> PinWatch<'t> {
         }
     }
 
+    /// What the server's catalogs do not show counts most: it is not found again.
     fn find(&mut self, cause: PinCause) {
-        self.found = self.found.or(Some(cause));
+        if self.found.is_none_or(|found| found.is_shown() && !cause.is_shown()) {
+            self.found = Some(cause);
+        }
     }
 
     /// A statement ends here, by a semicolon or with the text.
@@ -254,7 +257,7 @@ fn in_code(code: &[u8]) -> Option<PinCause> {
         let word = part[..part.len() - usize::from(separator.is_some())].to_ascii_lowercase();
         if !word.is_empty() {
             if set && !matches!(&word[..], b"local" | b"transaction" | b"constraints") {
-                return Some(PinCause::MultiSet);
+                return Some(PinCause::SetConfig);
             }
             if let Some(cause) = code_word(&word) {
                 return Some(cause);
@@ -277,8 +280,8 @@ fn code_word(word: &[u8]) -> Option<PinCause> {
         b"load" => Some(PinCause::Load),
         b"hold" => Some(PinCause::HoldCursor),
         b"prepare" => Some(PinCause::SqlPrepare),
-        b"deallocate" => Some(PinCause::MultiDeallocate),
-        b"reset" | b"discard" => Some(PinCause::MultiSet),
+        b"deallocate" => Some(PinCause::SqlPrepare),
+        b"reset" | b"discard" => Some(PinCause::SetConfig),
         b"temp" | b"temporary" => Some(PinCause::TemporaryTable),
         _ if word.starts_with(b"pg_temp") => Some(PinCause::TemporaryTable),
         _ => names::function_binds(word),

@@ -44,7 +44,7 @@ pub(crate) fn survey(text: &[u8], tokens: &mut Vec<Token>, tokens_max: usize) ->
         }
         pins.see(token);
         opaque.see(token);
-        body.see(token, text);
+        body.see(token.kind, token.of(text));
         if tokens.len() < tokens_max {
             tokens.push(token);
         } else {
@@ -74,7 +74,7 @@ const STATEMENTS_MAX: usize = 64;
 /// `BEGIN ATOMIC … END` in `CREATE FUNCTION`, and the parenthesis in `CREATE RULE`, have semicolons of their
 /// own.
 #[derive(Default)]
-struct CompoundBody {
+pub(crate) struct CompoundBody {
     /// Words of the statement seen so far, up to 4.
     words: u32,
     creates: bool,
@@ -92,15 +92,16 @@ enum Body {
 }
 
 impl CompoundBody {
-    fn inside(&self) -> bool {
+    pub(crate) fn inside(&self) -> bool {
         self.depth > 0
     }
 
-    fn see(&mut self, token: Token, text: &[u8]) {
-        match (self.body, token.kind) {
+    /// The next token; words in lower case.
+    pub(crate) fn see(&mut self, kind: TokenKind, bytes: &[u8]) {
+        match (self.body, kind) {
             (Body::Rule, TokenKind::Open) => self.depth += 1,
             (Body::Rule, TokenKind::Close) => self.depth = self.depth.saturating_sub(1),
-            (Body::None | Body::Routine, TokenKind::Word) => self.word(token.of(text)),
+            (Body::None | Body::Routine, TokenKind::Word) => self.word(bytes),
             _ => {}
         }
     }

@@ -183,10 +183,9 @@ pub enum PinCause {
     Listen,
     /// `LOAD`ed library.
     Load,
-    /// `DEALLOCATE` within a string of several statements: its effect cannot be followed.
+    /// `DEALLOCATE` within a string of several statements that cannot be followed.
     MultiDeallocate,
-    /// `SET`, `RESET` or `DISCARD` within a string of several statements, or within a `DO` body: its effect
-    /// cannot be followed.
+    /// `SET`, `RESET` or `DISCARD` within a string of several statements that cannot be followed.
     MultiSet,
     /// The random number sequence chosen by `setseed`.
     RandomSeed,
@@ -194,7 +193,7 @@ pub enum PinCause {
     Replication,
     /// `currval` or `lastval`: the answer lives in the server that ran `nextval`.
     SequenceValue,
-    /// `set_config(…)` whose last argument is not the literal `true`.
+    /// `set_config(…)` whose last argument is not the literal `true`, or `SET` within a `DO` body.
     SetConfig,
     /// SQL-level `PREPARE x AS …`.
     SqlPrepare,
@@ -220,6 +219,26 @@ impl PinCause {
         PinCause::SqlPrepare,
         PinCause::TemporaryTable,
     ];
+
+    /// Whether the server's catalogs show the state, so that its end can be seen there.
+    pub const fn is_shown(self) -> bool {
+        match self {
+            PinCause::AdvisoryLock
+            | PinCause::HoldCursor
+            | PinCause::Listen
+            | PinCause::SqlPrepare
+            | PinCause::TemporaryTable => true,
+            PinCause::Backup
+            | PinCause::Dblink
+            | PinCause::Load
+            | PinCause::MultiDeallocate
+            | PinCause::MultiSet
+            | PinCause::RandomSeed
+            | PinCause::Replication
+            | PinCause::SequenceValue
+            | PinCause::SetConfig => false,
+        }
+    }
 
     /// The stable name, for logs, metrics and the console.
     pub fn code(self) -> &'static str {

@@ -3,6 +3,9 @@
 use super::frames::*;
 use super::shell::Shell;
 use super::{check, check_with, shell};
+use pgweir_sql::{Lexing, PinCause};
+
+use crate::effect::AfterStatement;
 use crate::{PinReason, Pinned, SessionSettings};
 
 const SHOW: &str = "SHOW my.x";
@@ -132,7 +135,8 @@ fn what_cannot_be_replayed_pins() {
     };
     for (text, reason) in [
         ("LISTEN c", "listen"),
-        ("SET my.x TO 'one'; SELECT 'a'", "multi_set"),
+        ("SET my.x TO 'one'; SELECT 'a'", ""),
+        ("SELECT 'a'; SELECT 'b'; SET my.x TO 'one'; SELECT 1/0", ""),
         ("SET role TO 'ann'", "setting"),
         ("SET LOCAL role TO 'ann'", ""),
         ("SET my.x TO 'one'", ""),
@@ -141,6 +145,49 @@ fn what_cannot_be_replayed_pins() {
     ] {
         assert_eq!(pinned(text), reason, "{text}");
     }
+}
+
+#[test]
+fn strings_of_statements() {
+    for string in [
+        "SET my.x TO 'one'; SET my.y TO 'two'; SELECT 'a'",
+        "SET my.x TO 'one'; SELECT 1/0; SET my.y TO 'two'",
+        "SET my.x TO 'one'; COMMIT; SET my.y TO 'two'; SELECT 1/0",
+        "SET my.x TO 'one'; ROLLBACK; SET my.y TO 'two'",
+        "SET my.x TO 'one'; BEGIN; SET my.y TO 'two'; ROLLBACK",
+        "BEGIN; SET my.x TO 'one'; COMMIT; BEGIN; SET my.y TO 'two'; ROLLBACK",
+        "BEGIN; SET my.x TO 'one'; SAVEPOINT s; SET my.x TO '2'; ROLLBACK TO s; COMMIT; RESET my.y",
+        "SET LOCAL my.x TO 'one'; SHOW my.x; RESET ALL",
+        "COPY t TO STDOUT; SET my.x TO 'one'; FROBNICATE",
+        "SAVEPOINT s; SET my.x TO 'one'",
+        "SET my.x TO 'one'; DISCARD ALL",
+    ] {
+        let before = query("SET my.y TO 'zero'; SET my.x TO 'zero'");
+        check(&[before.clone(), query(string), query(SHOW), query("SHOW my.y")]);
+        check(&[before, query(string), query("COMMIT"), query(SHOW), query("SHOW my.y")]);
+        let mut shell = shell();
+        shell.ask(&query(string));
+        assert!(shell.server.is_none(), "{string} holds its server");
+    }
+    let block =
+        [query("SET my.x TO 'zero'"), query("BEGIN; SET my.x TO 'one'"), query("ROLLBACK; SELECT 'a'")];
+    check(&[block.concat(), query(SHOW)]);
+    let copy = query("SET my.x TO 'one'; COPY t FROM STDIN; SET my.y TO 'two'");
+    check(&[all(&[copy.clone(), copy_data("row"), copy_done()]), query(SHOW), query("SHOW my.y")]);
+    check(&[all(&[copy, copy_data("bad"), copy_done()]), query(SHOW), query("SHOW my.y")]);
+}
+
+#[test]
+fn a_string_that_nobody_can_cut_pins() {
+    let text = br"SET standard_conforming_strings TO 'off'; SELECT '\'; SET my.x TO 'one' --'";
+    let bound = |standard_conforming_strings| {
+        let lexing = Lexing { standard_conforming_strings };
+        let mut classifier = super::shell::classifier();
+        let verdict = classifier.classify(text, lexing);
+        let after = AfterStatement::of_string(text, verdict, &mut classifier, lexing);
+        AfterStatement::binds(after.as_ref(), verdict)
+    };
+    assert_eq!((bound(false), bound(true)), (Some(PinCause::MultiSet), None));
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl Writer<'_> {
     }
 
     fn simple(&mut self) -> Vec<u8> {
-        let text = match self.random.below(6) {
+        let text = match self.random.below(8) {
+            6 => self.string(),
             0 => format!("{}; {}", self.write(), self.write()),
             1 => format!(
                 "SELECT 'a'; {}; SELECT 'b'",
@@ -136,6 +137,21 @@ impl Writer<'_> {
         };
         self.note(&text);
         query(&text)
+    }
+
+    /// Several statements that change settings, begin and end blocks, or fail.
+    fn string(&mut self) -> String {
+        let count = 2 + self.random.below(4);
+        let texts: Vec<&str> = (0..count)
+            .map(|_| match self.random.below(8) {
+                0..=2 => self.pick(SETTINGS),
+                3 => self.pick(&["BEGIN", "COMMIT", "ROLLBACK"]),
+                4 if self.block => self.pick(INSIDE),
+                5 => self.pick(&["SELECT 1/0", "SHOW my.y"]),
+                _ => self.pick(&["SELECT 'a'", "SHOW my.x"]),
+            })
+            .collect();
+        texts.join("; ")
     }
 
     fn segment(&mut self) -> Vec<u8> {
