@@ -381,6 +381,7 @@ impl Session {
         step.events.push(Event::Dispatched(verdict));
         if let Some(cause) = verdict.binds {
             self.pin(PinReason::Statement(cause), step);
+            linked(&mut self.link).server.beyond_reset |= cause.outlives_discard();
         }
         match (linked(&mut self.link).role, verdict.kind) {
             (NodeRole::Primary, _) => self.writes.open |= may_write(verdict),

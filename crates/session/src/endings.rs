@@ -184,6 +184,7 @@ impl Session {
         let Some(proof) = self.proof_of_rest() else { return AtTheEnd::Discard };
         match self.pinned {
             Pinned::No => AtTheEnd::GiveBack(proof),
+            Pinned::By(_) if self.is_beyond_reset() => AtTheEnd::Discard,
             Pinned::By(_) => {
                 say::query(step.to_server, b"DISCARD ALL");
                 self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));

@@ -19,13 +19,15 @@ pub struct ServerState {
     pub(crate) settings: Arc<SettingMap>,
     pub(crate) statements: ServerStatements,
     pub(crate) reported: Arc<Reported>,
+    /// Whether something was left here that nothing takes back: only the session that left it may use this server.
+    pub(crate) beyond_reset: bool,
 }
 
 impl ServerState {
     /// The state of a connection that just logged in.
     #[must_use]
     pub fn new(settings: Arc<SettingMap>, reported: Reported) -> Self {
-        Self { settings, statements: ServerStatements::default(), reported: Arc::new(reported) }
+        Self { settings, statements: ServerStatements::default(), reported: Arc::new(reported), beyond_reset: false }
     }
 
     /// The values this server last reported.

@@ -288,10 +288,16 @@ impl Session {
     }
 
     pub(crate) fn unpin(&mut self, step: &mut Step<'_>) {
-        if self.pinned != Pinned::No && self.mode != PoolMode::Session {
+        let held = self.mode == PoolMode::Session || self.is_beyond_reset();
+        if self.pinned != Pinned::No && !held {
             self.pinned = Pinned::No;
             step.events.push(Event::Unpinned);
         }
+    }
+
+    /// Whether the session's server can serve nobody else any more.
+    pub(crate) fn is_beyond_reset(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.server.beyond_reset)
     }
 
     /// Whether the server at hand is being prepared or left.

@@ -174,9 +174,10 @@ impl<'t> PinWatch<'t> {
         }
     }
 
-    /// What the server's catalogs do not show counts most: it is not found again.
+    /// What nothing takes back counts most, then what the server's catalogs do not show: it is not found again.
     fn find(&mut self, cause: PinCause) {
-        if self.found.is_none_or(|found| found.is_shown() && !cause.is_shown()) {
+        let weight = |cause: PinCause| (cause.outlives_discard(), !cause.is_shown());
+        if self.found.is_none_or(|found| weight(found) < weight(cause)) {
             self.found = Some(cause);
         }
     }

@@ -240,6 +240,26 @@ impl PinCause {
         }
     }
 
+    /// Whether `DISCARD ALL` leaves it where it is, so that only the end of the connection takes it back.
+    pub const fn outlives_discard(self) -> bool {
+        match self {
+            PinCause::Backup
+            | PinCause::Dblink
+            | PinCause::Load
+            | PinCause::RandomSeed
+            | PinCause::Replication => true,
+            PinCause::AdvisoryLock
+            | PinCause::HoldCursor
+            | PinCause::Listen
+            | PinCause::MultiDeallocate
+            | PinCause::MultiSet
+            | PinCause::SequenceValue
+            | PinCause::SetConfig
+            | PinCause::SqlPrepare
+            | PinCause::TemporaryTable => false,
+        }
+    }
+
     /// The stable name, for logs, metrics and the console.
     pub fn code(self) -> &'static str {
         match self {

@@ -67,6 +67,11 @@ fn a_client_that_leaves() {
     assert!(matches!(leaves(&[all(&[parse("s", "SELECT 'a'"), flush()])]), AtTheEnd::Discard));
     assert!(matches!(leaves(&[query("LISTEN c")]), AtTheEnd::ResetFirst));
     assert!(matches!(leaves(&[query("LISTEN c"), query("BEGIN")]), AtTheEnd::Discard));
+    // Not even DISCARD ALL takes these back.
+    for sql in ["LOAD 'x'", "SELECT setseed(0.5)", "LISTEN c; LOAD 'x'"] {
+        assert!(matches!(leaves(&[query("LISTEN c"), query(sql)]), AtTheEnd::Discard), "{sql}");
+        assert!(matches!(leaves(&[query(sql), query("DISCARD ALL")]), AtTheEnd::Discard), "{sql}");
+    }
 }
 
 #[test]
