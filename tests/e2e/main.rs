@@ -23,4 +23,5 @@ mod networks;
 mod operation;
 mod pools;
 mod programs;
+mod replication;
 mod routing;

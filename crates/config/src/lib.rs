@@ -101,6 +101,22 @@ impl Config {
         })
     }
 
+    /// Where a physical replication connection leads. It is bound to no database, and what clients put in its place (libpq's own
+    /// say `replication`) need not be one: without a route it leads to the only cluster.
+    pub fn route_physical(&self, database: &str) -> Option<DatabaseSettings> {
+        self.route(database).or_else(|| {
+            let cluster = self.clusters.keys().next().filter(|_| self.clusters.len() == 1)?;
+            let (name, server_database) = (database.to_owned(), database.to_owned());
+            Some(DatabaseSettings {
+                name,
+                cluster: cluster.clone(),
+                server_database,
+                user: None,
+                password: None,
+            })
+        })
+    }
+
     /// The pool settings for a database and role: the role's own go before the database's, these before `[pool]`.
     /// `min_size` never exceeds `size` nor a limit on connections, whatever the mixture.
     pub fn pool(&self, database: &str, user: &str) -> PoolSettings {

@@ -119,6 +119,28 @@ fn one_cluster_without_databases_takes_them_all() {
 }
 
 #[test]
+fn physical_replication_needs_no_database() {
+    let parse = |text: &str| {
+        let text = format!("[auth]\nmethod = \"trust\"\n{text}");
+        Config::parse(&text, Path::new("")).unwrap_or_else(|errors| panic!("{errors}")).config
+    };
+    let node = |cluster: &str| format!("[[cluster.{cluster}.node]]\naddress = \"{cluster}:5432\"\n");
+    let one = parse(&format!("{}[database.shop]\nuser = \"all\"\n", node("main")));
+    assert_eq!(one.route("replication"), None);
+    let anywhere = one.route_physical("replication").unwrap();
+    assert_eq!((anywhere.cluster.as_str(), anywhere.user), ("main", None), "there is only one cluster");
+    assert_eq!(
+        one.route_physical("shop").unwrap().user.as_deref(),
+        Some("all"),
+        "a database that is named counts"
+    );
+    let databases = "[database.shop]\ncluster = \"main\"\n[database.replication]\ncluster = \"other\"\n";
+    let two = parse(&format!("{}{}{databases}", node("main"), node("other")));
+    assert_eq!(two.route_physical("nowhere"), None, "nobody knows which cluster is meant");
+    assert_eq!(two.route_physical("replication").unwrap().cluster, "other");
+}
+
+#[test]
 fn a_role_goes_before_a_database_and_a_database_before_the_rest() {
     let config = parse(FILE);
     assert_eq!(config.pool("shop", "alice"), config.pool);

@@ -66,6 +66,9 @@ pub(crate) struct Farewell {
 /// The proxy is going down.
 pub(crate) const SHUTTING_DOWN: Farewell =
     Farewell { sqlstate: "57P01", message: "terminating connection due to administrator command" };
+/// Another node is the primary now; whoever replicates connects again and gets to it.
+pub(crate) const PRIMARY_CHANGED: Farewell =
+    Farewell { sqlstate: "57P01", message: "terminating connection because the primary server has changed" };
 /// `pool.client_idle_timeout`.
 pub(crate) const IDLE_TOO_LONG: Farewell =
     Farewell { sqlstate: "57P05", message: "terminating connection due to idle-session timeout" };
@@ -233,6 +236,12 @@ impl Clients {
     /// How many there are, the console's own left out.
     pub(crate) fn len(&self) -> usize {
         self.connected.lock().limited()
+    }
+
+    /// How many there are that a process which is to end waits for.
+    pub(crate) fn waited_for(&self) -> usize {
+        let connected = self.connected.lock();
+        connected.by_process.values().filter(|entry| entry.purpose.is_waited_for()).count()
     }
 
     /// Cancels what the owner of the key does now, and answers when that has been dealt with. A wrong key does nothing,

@@ -17,7 +17,7 @@ use pgweir_cluster::{
 use pgweir_config as config;
 use pgweir_config::{ClusterSettings, NodeAddress};
 use pgweir_sql::Verdict;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::dial::{DialBlame, DialError};
 use crate::tally::StatementCounts;
@@ -29,6 +29,8 @@ pub(crate) struct Cluster {
     pub(crate) name: String,
     topology: Mutex<Topology>,
     view: ArcSwap<View>,
+    /// The primary of the view.
+    primary: watch::Sender<Option<NodeId>>,
     reach: ArcSwap<Reach>,
     /// Told when a standby or the primary came, went or changed.
     changed: Arc<Notify>,
@@ -64,6 +66,7 @@ impl Cluster {
             name: name.to_owned(),
             reach: ArcSwap::from_pointee(reach(settings, tls(settings)?, &view)),
             view: ArcSwap::new(view),
+            primary: watch::Sender::new(None),
             topology: Mutex::new(topology),
             changed,
             look_again: Notify::new(),
@@ -84,7 +87,7 @@ impl Cluster {
             .map_err(ApplyError::Nodes)?;
         let view = topology.view();
         self.reach.store(Arc::new(reach(settings, tls, &view)));
-        self.view.store(view);
+        self.publish(view);
         drop(topology);
         self.tell(&changes);
         self.changed.notify_one();
@@ -95,6 +98,11 @@ impl Cluster {
     /// The present knowledge.
     pub(crate) fn view(&self) -> arc_swap::Guard<Arc<View>> {
         self.view.load()
+    }
+
+    /// The primary, for those who wait for it or for another one.
+    pub(crate) fn primary(&self) -> watch::Receiver<Option<NodeId>> {
+        self.primary.subscribe()
     }
 
     /// How nodes are reached.
@@ -177,13 +185,20 @@ impl Cluster {
         let changes = lesson(&mut topology, Instant::now());
         let view = topology.view();
         if view.generation != self.view.load().generation {
-            self.view.store(view);
+            self.publish(view);
         }
         drop(topology);
         if !changes.is_empty() {
             self.tell(&changes);
             self.changed.notify_one();
         }
+    }
+
+    /// Called with the lock on the topology held, so that no older view comes after a newer one.
+    fn publish(&self, view: Arc<View>) {
+        let primary = view.primary;
+        self.view.store(view);
+        self.primary.send_if_modified(|before| std::mem::replace(before, primary) != primary);
     }
 
     fn tell(&self, changes: &[Change]) {

@@ -23,6 +23,7 @@ mod overview;
 mod pool;
 mod purpose;
 mod relay;
+mod replication;
 pub mod report;
 pub mod secrets;
 mod server;
@@ -42,7 +43,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pgweir_auth::{Password, ServerCredentials};
-use pgweir_config::{Config, ConfigErrors};
+use pgweir_config::{Config, ConfigErrors, DatabaseSettings};
 use pgweir_session::StatementNamer;
 use tokio::sync::{Notify, watch};
 
@@ -52,6 +53,7 @@ use crate::handshake::{Admitted, Gate};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
 use crate::pool::{Quota, ServerPool};
+use crate::purpose::Purpose;
 use crate::report::{Report, ShutdownMode};
 use crate::secrets::{FindPrimary, Primary, Secrets, SecretsError};
 use crate::tls::TlsError;
@@ -270,11 +272,7 @@ impl Proxy {
         let route = config.route(database)?;
         let cluster = Arc::clone(self.clusters.load().get(&route.cluster)?);
         let own = config.pool(database, user);
-        let plain = |text: &str| ServerCredentials::Plain(Password::new(text));
-        let fixed_credentials = match &route.user {
-            Some(_) => Some(route.password.as_ref().map_or(ServerCredentials::None, |p| plain(p.reveal()))),
-            None => None,
-        };
+        let fixed_credentials = fixed_credentials(&route);
         let settings = pool::Settings {
             mode: own.mode,
             pool: pgweir_cluster::PoolSettings {
@@ -314,6 +312,25 @@ impl Proxy {
         clusters
     }
 
+    /// Whether the limits on server connections are kept, with the one that is about to be opened.
+    pub(crate) fn has_room(&self, database: &str, user: &str) -> bool {
+        let settings = self.config.load().pool(database, user);
+        let count = |pooled: &dyn Fn(&ServerPool) -> bool, replicates: &dyn Fn(&Purpose) -> bool| {
+            let pools = self.all_pools();
+            let clients = self.clients.all();
+            pools.iter().filter(|pool| pooled(pool)).map(|pool| pool.connections()).sum::<usize>()
+                + clients
+                    .iter()
+                    .filter(|it| it.purpose.replica().is_some() && replicates(&it.purpose))
+                    .count()
+        };
+        let of_database =
+            || count(&|pool| pool.database == database, &|purpose| purpose.database() == database);
+        let of_user = || count(&|pool| pool.user == user, &|purpose| purpose.user() == user);
+        settings.database_connections_max.is_none_or(|limit| of_database() <= limit.get() as usize)
+            && settings.user_connections_max.is_none_or(|limit| of_user() <= limit.get() as usize)
+    }
+
     async fn wait_for_the_end(&self) {
         let mut phase = self.phase.subscribe();
         let ending = phase.wait_for(|phase| *phase != Phase::Serving).await;
@@ -324,10 +341,10 @@ impl Proxy {
             let over = match how {
                 Phase::Ending(ShutdownMode::Immediate) => true,
                 Phase::Ending(ShutdownMode::WaitForServers) => self.servers_in_use() == 0,
-                Phase::Ending(ShutdownMode::WaitForClients) => self.clients.len() == 0,
+                Phase::Ending(ShutdownMode::WaitForClients) => self.clients.waited_for() == 0,
                 Phase::Draining | Phase::Serving => {
                     self.send_idle_away();
-                    self.clients.len() == 0 || tokio::time::Instant::now() >= deadline
+                    self.clients.waited_for() == 0 || tokio::time::Instant::now() >= deadline
                 }
             };
             let immediate = *phase.borrow() == Phase::Ending(ShutdownMode::Immediate);
@@ -362,6 +379,13 @@ impl Proxy {
     }
 }
 
+/// Credentials of the configuration, where it names the role.
+pub(crate) fn fixed_credentials(route: &DatabaseSettings) -> Option<ServerCredentials> {
+    let plain = |text: &str| ServerCredentials::Plain(Password::new(text));
+    route.user.as_ref()?;
+    Some(route.password.as_ref().map_or(ServerCredentials::None, |password| plain(password.reveal())))
+}
+
 /// Limits of the configuration that span pools.
 struct Limits {
     proxy: std::sync::Weak<Proxy>,
@@ -369,18 +393,7 @@ struct Limits {
 
 impl Quota for Limits {
     fn allows(&self, database: &str, user: &str) -> bool {
-        let Some(proxy) = self.proxy.upgrade() else { return false };
-        let settings = proxy.config.load().pool(database, user);
-        let count = |belongs: &dyn Fn(&ServerPool) -> bool| {
-            let pools = proxy.all_pools();
-            pools.iter().filter(|pool| belongs(pool)).map(|pool| pool.connections()).sum::<usize>()
-        };
-        // The dial that asks is counted already.
-        let within = |limit: Option<std::num::NonZeroU32>, belongs: &dyn Fn(&ServerPool) -> bool| {
-            limit.is_none_or(|limit| count(belongs) <= limit.get() as usize)
-        };
-        within(settings.database_connections_max, &|pool| pool.database == database)
-            && within(settings.user_connections_max, &|pool| pool.user == user)
+        self.proxy.upgrade().is_some_and(|proxy| proxy.has_room(database, user))
     }
 }
 

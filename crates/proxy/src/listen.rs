@@ -12,17 +12,18 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use pgweir_config::ListenSettings;
+use pgweir_wire::startup::Replication;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::client::NewClient;
+use crate::client::{ClientEntry, NewClient};
 use crate::handshake::{Admitted, Arrival, Turned, admit};
 use crate::overview::CONSOLES;
 use crate::purpose::Purpose;
 use crate::report::Report;
 use crate::stream::Stream;
 use crate::tally::Fault;
-use crate::{ConsoleUser, Phase, Proxy, StartError, login};
+use crate::{ConsoleUser, Phase, Proxy, StartError, login, replication};
 
 /// A socket on which clients arrive.
 pub(crate) enum Listener {
@@ -180,10 +181,21 @@ async fn arrive(proxy: Arc<Proxy>, stream: Stream, guard: LoggingIn) {
 }
 
 async fn run(proxy: &Arc<Proxy>, admitted: Box<Admitted>) {
-    let Some(relay) = Box::pin(login::log_in(proxy, *admitted)).await else { return };
-    let entry = relay.entry();
+    match admitted.startup.replication {
+        Replication::No => {
+            let Some(relay) = Box::pin(login::log_in(proxy, *admitted)).await else { return };
+            start(proxy, &relay.entry(), relay.run());
+        }
+        Replication::Logical | Replication::Physical => {
+            let Some(stream) = Box::pin(replication::log_in(proxy, *admitted)).await else { return };
+            start(proxy, &stream.entry(), stream.run());
+        }
+    }
+}
+
+fn start(proxy: &Proxy, entry: &ClientEntry, session: impl Future<Output = ()> + Send + 'static) {
     let metrics = Arc::clone(&proxy.metrics);
-    let session = tokio::spawn(relay.run());
+    let session = tokio::spawn(session);
     entry.runs_in(session.abort_handle());
     tokio::spawn(async move {
         if let Err(error) = session.await

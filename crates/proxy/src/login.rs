@@ -13,7 +13,6 @@ use pgweir_session::{
     AfterReplies, AtTheEnd, Limits, Liveness, Reported, Session, SessionError, SessionSettings, SettingMap,
     startup_settings,
 };
-use pgweir_wire::startup::Replication;
 use pgweir_wire::{Startup, TransactionStatus, say};
 
 use crate::Proxy;
@@ -40,8 +39,6 @@ pub(crate) enum NoSession {
     Settings(Vec<u8>),
     /// As many clients as may be are connected.
     TooMany,
-    /// Replication connections are not passed on.
-    Replication,
 }
 
 /// An admitted client with everything that its session needs.
@@ -89,9 +86,6 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
 }
 
 fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<Arc<ServerPool>, NoSession> {
-    if startup.replication != Replication::No {
-        return Err(NoSession::Replication);
-    }
     let nowhere = || NoSession::NoDatabase(startup.database.clone());
     proxy.pool(&startup.database, &startup.user).ok_or_else(nowhere)
 }
@@ -233,7 +227,7 @@ fn write_welcome(out: &mut Vec<u8>, reported: &Reported, entered: &Entered) {
     say::ready_for_query(out, TransactionStatus::Idle);
 }
 
-async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec<u8>, no: &NoSession) {
+pub(crate) async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec<u8>, no: &NoSession) {
     let (fault, sqlstate, message) = match no {
         NoSession::Denied(denied @ Denied::Refused(Refusal::QueueFull | Refusal::WaitedTooLong)) => {
             (Fault::Waited, "", crate::relay::refusal(denied).message)
@@ -245,9 +239,6 @@ async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec<u8>, no: &
         }
         NoSession::Settings(_) => (Fault::ServerError, "", String::new()),
         NoSession::TooMany => (Fault::Limit, "53300", "sorry, too many clients already".to_owned()),
-        NoSession::Replication => {
-            (Fault::Limit, "0A000", "replication connections are not supported through pgweir".to_owned())
-        }
     };
     proxy.metrics.faults.add(fault);
     match no {
@@ -257,7 +248,7 @@ async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec<u8>, no: &
             let refusal = crate::relay::refusal(denied);
             say_fatal(&mut words, refusal.sqlstate, &refusal.message);
         }
-        NoSession::NoAnswer | NoSession::NoDatabase(_) | NoSession::TooMany | NoSession::Replication => {
+        NoSession::NoAnswer | NoSession::NoDatabase(_) | NoSession::TooMany => {
             say_fatal(&mut words, sqlstate, &message);
         }
     }

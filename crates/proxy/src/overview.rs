@@ -20,8 +20,9 @@ use crate::report::{
     NodeRole, NodeRow, Out, PinCount, PoolRow, QueryCount, Readiness, Report, ServerRow, ShutdownMode,
     UserRow,
 };
+use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
-use connections::{client_row, server_row};
+use connections::{client_row, replication_row, server_row};
 
 /// Totals at the beginning of this and the last period, for averages.
 #[derive(Default)]
@@ -118,10 +119,15 @@ impl Report for Proxy {
     }
 
     fn servers(&self) -> Vec<ServerRow> {
-        let rows = self.all_pools();
-        let rows =
-            rows.iter().flat_map(|pool| pool.servers().into_iter().map(|entry| server_row(pool, &entry)));
-        let mut rows: Vec<ServerRow> = rows.collect();
+        let mut rows = Vec::new();
+        for pool in self.all_pools() {
+            let settings = pool.settings.load();
+            let of_pool = |entry: &Arc<ServerEntry>| {
+                server_row(&settings.server_database, &settings.server_user, "none", entry)
+            };
+            rows.extend(pool.servers().iter().map(of_pool));
+        }
+        rows.extend(self.clients.all().iter().filter_map(|client| replication_row(client)));
         rows.sort_by_key(|row| row.connection.id);
         rows
     }
@@ -163,6 +169,7 @@ impl Report for Proxy {
         let pools = self.all_pools();
         let counts: Vec<_> = pools.iter().flat_map(|pool| pool.counts().nodes).collect();
         let used = number(self.clients.len());
+        let replicating = self.clients.all().iter().filter_map(|client| replication_row(client)).count();
         Lists {
             databases: number(pools.iter().map(|pool| &pool.database).collect::<BTreeSet<_>>().len()),
             users: number(pools.iter().map(|pool| &pool.user).collect::<BTreeSet<_>>().len()),
@@ -171,7 +178,7 @@ impl Report for Proxy {
             login_clients: u32::try_from(self.logging_in.load(Relaxed)).unwrap_or(u32::MAX),
             free_clients: self.config.load().listen.clients_max.get().saturating_sub(used),
             free_servers: counts.iter().map(|node| node.idle).sum(),
-            used_servers: counts.iter().map(|node| node.leased).sum(),
+            used_servers: counts.iter().map(|node| node.leased).sum::<u32>() + number(replicating),
         }
     }
 

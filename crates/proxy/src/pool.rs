@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use crate::cluster::Cluster;
 use crate::dial::{DialBlame, DialError, DialTarget, dial};
 use crate::hashing::Hashing;
-use crate::server::{NewServer, Server, ServerEntry};
+use crate::server::{NewServer, Server, ServerEntry, next_server_id};
 use crate::tally::Tally;
 
 /// The server connections of one database and role over all nodes of a cluster.
@@ -392,7 +392,7 @@ impl ServerPool {
         let reported =
             dialed.parameters.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes()));
         let state = ServerState::new(Arc::default(), reported.collect());
-        let id = ServerId(NEXT_SERVER.fetch_add(1, Relaxed));
+        let id = next_server_id();
         let new = NewServer { id, node, cluster: Arc::clone(&self.cluster), key: dialed.key };
         Ok(Box::new(Server::new(dialed.stream, state, new)))
     }
@@ -432,7 +432,7 @@ impl Inner {
 }
 
 /// The body of an ErrorResponse that tells a client why servers do not let it in.
-fn refusal_body(error: DialError, user: &str) -> Vec<u8> {
+pub(crate) fn refusal_body(error: DialError, user: &str) -> Vec<u8> {
     match error {
         DialError::Refused { raw, .. } => raw,
         DialError::Authentication(error) => {
@@ -476,8 +476,6 @@ impl Drop for Waiting {
         }
     }
 }
-
-static NEXT_SERVER: AtomicU64 = AtomicU64::new(1);
 
 /// Sets of start-up settings whose answers are remembered.
 const WELCOMES_MAX: usize = 1000;

@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use pgweir_wire::startup::Replication;
+
+use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 
 /// What a client's connection is for.
@@ -16,8 +19,33 @@ pub(crate) enum Purpose {
         /// The role.
         user: String,
     },
+    /// Replication, on a server connection of its own.
+    Replication(Box<Replica>),
     /// Statements, on servers of this pool.
     Statements(Arc<ServerPool>),
+}
+
+/// Who replicates from where.
+pub(crate) struct Replica {
+    pub(crate) kind: Replication,
+    /// The database and the role as the client names them.
+    pub(crate) database: String,
+    pub(crate) user: String,
+    /// What the server is told.
+    pub(crate) server_database: String,
+    pub(crate) server_user: String,
+    pub(crate) cluster: Arc<Cluster>,
+}
+
+impl Replica {
+    /// The value of the start-up parameter `replication`.
+    pub(crate) fn replication(&self) -> &'static str {
+        match self.kind {
+            Replication::Logical => "database",
+            Replication::Physical => "true",
+            Replication::No => "false",
+        }
+    }
 }
 
 impl Purpose {
@@ -25,6 +53,7 @@ impl Purpose {
     pub(crate) fn database(&self) -> &str {
         match self {
             Self::Console { database, .. } => database,
+            Self::Replication(replica) => &replica.database,
             Self::Statements(pool) => &pool.database,
         }
     }
@@ -33,6 +62,7 @@ impl Purpose {
     pub(crate) fn user(&self) -> &str {
         match self {
             Self::Console { user, .. } => user,
+            Self::Replication(replica) => &replica.user,
             Self::Statements(pool) => &pool.user,
         }
     }
@@ -40,8 +70,34 @@ impl Purpose {
     /// The pool that it takes servers from.
     pub(crate) fn pool(&self) -> Option<&Arc<ServerPool>> {
         match self {
-            Self::Console { .. } => None,
+            Self::Console { .. } | Self::Replication(_) => None,
             Self::Statements(pool) => Some(pool),
+        }
+    }
+
+    /// Who replicates from where, if it does.
+    pub(crate) fn replica(&self) -> Option<&Replica> {
+        match self {
+            Self::Console { .. } | Self::Statements(_) => None,
+            Self::Replication(replica) => Some(replica),
+        }
+    }
+
+    /// The kind of replication, by PgBouncer's names.
+    pub(crate) fn replication(&self) -> &'static str {
+        match self.replica().map_or(Replication::No, |replica| replica.kind) {
+            Replication::Logical => "logical",
+            Replication::Physical => "physical",
+            Replication::No => "none",
+        }
+    }
+
+    /// Whether a process that is to end waits for such clients: a stream has no end to wait for, and the console is no
+    /// client's.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        match self {
+            Self::Console { .. } | Self::Replication(_) => false,
+            Self::Statements(_) => true,
         }
     }
 
@@ -49,7 +105,7 @@ impl Purpose {
     pub(crate) fn is_limited(&self) -> bool {
         match self {
             Self::Console { .. } => false,
-            Self::Statements(_) => true,
+            Self::Replication(_) | Self::Statements(_) => true,
         }
     }
 }

@@ -61,6 +61,12 @@ pub(crate) struct NewServer {
     pub(crate) key: Option<BackendKey>,
 }
 
+/// A number that no other server connection of this process has.
+pub(crate) fn next_server_id() -> ServerId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    ServerId(NEXT.fetch_add(1, Relaxed))
+}
+
 impl Server {
     pub(crate) fn new(stream: Stream, state: ServerState, new: NewServer) -> Self {
         let local = match &stream {

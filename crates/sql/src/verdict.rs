@@ -189,7 +189,7 @@ pub enum PinCause {
     MultiSet,
     /// The random number sequence chosen by `setseed`.
     RandomSeed,
-    /// A replication origin or temporary replication slot held by the session.
+    /// A replication origin or temporary replication slot held by the session; or it is a replication connection.
     Replication,
     /// `currval` or `lastval`: the answer lives in the server that ran `nextval`.
     SequenceValue,

@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime};
 use pgweir_config::NodeAddress;
 
 use crate::client::{ClientEntry, Doing};
-use crate::pool::ServerPool;
 use crate::purpose::Purpose;
 use crate::report::{ClientRow, ClientState, ConnectionRow, ServerRow, ServerState};
 use crate::server::ServerEntry;
@@ -29,7 +28,7 @@ pub(super) fn client_row(entry: &ClientEntry) -> ClientRow {
             id: entry.id,
             user: entry.purpose.user().to_owned(),
             database: entry.purpose.database().to_owned(),
-            replication: "none",
+            replication: entry.purpose.replication(),
             addr,
             port,
             local_addr,
@@ -53,15 +52,27 @@ fn from_epoch_ms(ms: u64) -> Option<SystemTime> {
     (ms > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
 }
 
-pub(super) fn server_row(pool: &ServerPool, entry: &ServerEntry) -> ServerRow {
-    let reach = pool.cluster.reach();
+/// The server of a client that replicates; it is in no pool.
+pub(super) fn replication_row(client: &ClientEntry) -> Option<ServerRow> {
+    let replica = client.purpose.replica()?;
+    let Doing::Active(server, _) = client.doing() else { return None };
+    Some(server_row(&replica.server_database, &replica.server_user, client.purpose.replication(), &server))
+}
+
+pub(super) fn server_row(
+    database: &str,
+    user: &str,
+    replication: &'static str,
+    entry: &ServerEntry,
+) -> ServerRow {
+    let reach = entry.cluster.reach();
     let (addr, port) = match reach.address(entry.node) {
         Some(NodeAddress::Tcp { host, port }) => (host.clone(), *port),
         Some(NodeAddress::Unix { port, .. }) => ("unix".to_owned(), *port),
         None => (String::new(), 0),
     };
     let client = entry.client.load(Relaxed);
-    let node = pool.cluster.view().node(entry.node).map(|node| node.name.to_string());
+    let node = entry.cluster.view().node(entry.node).map(|node| node.name.to_string());
     let state = match (entry.is_being_canceled(), client) {
         (true, 0) => ServerState::BeingCanceled,
         (_, 0) => ServerState::Idle,
@@ -70,9 +81,9 @@ pub(super) fn server_row(pool: &ServerPool, entry: &ServerEntry) -> ServerRow {
     ServerRow {
         connection: ConnectionRow {
             id: entry.id.0,
-            user: pool.settings.load().server_user.clone(),
-            database: pool.settings.load().server_database.clone(),
-            replication: "none",
+            user: user.to_owned(),
+            database: database.to_owned(),
+            replication,
             addr,
             port,
             local_addr: entry.local.map_or_else(|| "unix".to_owned(), |local| local.ip().to_string()),
