@@ -402,6 +402,22 @@ impl Iterator for Lexer<'_> {
     }
 }
 
+/// The block comments before the first token, line comments and one that is never closed left out.
+pub(crate) fn leading_comments(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut lexer = Lexer::new(text, false);
+    std::iter::from_fn(move || {
+        loop {
+            let start = lexer.at;
+            match (lexer.peek(0), lexer.peek(1)) {
+                (b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c, _) => lexer.at += 1,
+                (b'-', b'-') => lexer.skip_line_comment(),
+                (b'/', b'*') => return lexer.skip_block_comment().then(|| &text[start..lexer.at]),
+                _ => return None,
+            }
+        }
+    })
+}
+
 fn is_word_start(byte: u8) -> bool {
     CLASSES[usize::from(byte)] & WORD_START != 0
 }

@@ -8,8 +8,10 @@
 
 mod cache;
 mod classifier;
+mod decide;
 mod detail;
 mod head;
+mod hints;
 mod lexer;
 mod names;
 mod normal;
@@ -21,14 +23,18 @@ mod survey;
 mod tree;
 mod verdict;
 mod walk;
+mod wish;
 
 pub use classifier::{Classifier, Lexing, Settings};
+pub use decide::{Decision, Fate, decide};
 pub use detail::{
     Change, Deallocated, Scope, SettingChange, Unlistened, deallocated, prepared_name, savepoint_name,
     setting_change, unlistened,
 };
+pub use hints::{Hints, hints};
 pub use reason::Reason;
 pub use split::statements;
 pub use verdict::{
     BeginMode, CopyDirection, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,
 };
+pub use wish::{Route, Wish, WishFault};

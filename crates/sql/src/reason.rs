@@ -1,7 +1,7 @@
 //! Why a text went where it went: one closed table that metrics, the console and the documents share.
 //!
 //! Invariant: a code, once published, keeps its meaning. Absent: anything about nodes or health; those are
-//! the decision's reasons, not the text's.
+//! the pool's reasons, not the text's.
 
 macro_rules! reasons {
     ($($variant:ident $code:literal $meaning:literal $example:literal;)*) => {
@@ -71,6 +71,8 @@ reasons! {
     ParseUnknown "parse.unknown" "It was not understood well enough to prove a read." "SELECT (1";
     RelationNode "relation.node" "A relation whose rows describe the node or the server, not the database." "SELECT * FROM pg_stat_activity";
     RelationTemporary "relation.temporary" "A relation in the session's temporary schema." "SELECT * FROM pg_temp.t";
+    RouteHint "route.hint" "A read that a hint sends to the primary." "/* pgweir: primary */ SELECT 1";
+    RouteSetting "route.setting" "A read that `pgweir.route` of the session, or a rule, sends to the primary." "";
     SelectInto "select.into" "SELECT INTO creates a table." "SELECT * INTO u FROM t";
     ShowNode "show.node" "SHOW of a setting in which nodes differ." "SHOW transaction_read_only";
     TextEncoding "text.encoding" "The text is not valid UTF-8, so its quotes cannot be trusted." "";

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pgweir_sql::{Classifier, Lexing, Reason, Settings, Target};
+use pgweir_sql::{Classifier, Lexing, Reason, Settings, Target, Wish, decide, hints};
 
 #[test]
 fn the_page_has_every_reason_with_its_target_meaning_and_example() {
@@ -26,8 +26,11 @@ fn the_page_has_every_reason_with_its_target_meaning_and_example() {
 fn every_example_goes_where_the_page_says() {
     for reason in Reason::ALL.iter().filter(|reason| !reason.example().is_empty()) {
         let lexing = Lexing { standard_conforming_strings: *reason != Reason::LexingNonstandard };
-        let verdict = Classifier::new(Settings::default(), 7).classify(reason.example().as_bytes(), lexing);
-        assert_eq!((verdict.reason, verdict.target), (*reason, target(*reason)), "{}", reason.example());
+        let text = reason.example().as_bytes();
+        let (hints, setting) = (hints(text), Wish::default());
+        let verdict = Classifier::new(Settings::default(), 7).classify(text, lexing);
+        let found = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), &setting);
+        assert_eq!((found.reason, found.target), (*reason, target(*reason)), "{}", reason.example());
     }
 }
 

@@ -130,6 +130,21 @@ fn comments_and_whitespace_around_a_text_change_nothing() {
     }
 }
 
+#[test]
+fn comments_that_differ_each_time_evict_nothing_from_the_cache() {
+    let mut classifier = Classifier::new(Settings { cache_entries: 8, ..Settings::default() }, 7);
+    for _ in 0..2 {
+        classifier.classify(b"SELECT a FROM hot", Lexing::default());
+    }
+    for request in 0..10_000 {
+        let text = format!("/* pgweir: standby */ SELECT b FROM t /*traceparent='00-{request:032x}-01'*/");
+        assert_eq!(classifier.classify(text.as_bytes(), Lexing::default()).reason, Reason::Read);
+    }
+    // The shape of the many, and the one text that came twice, in both its forms.
+    let shown = format!("{:?}", classifier.cache);
+    assert!(shown.contains("entries: 3"), "{shown}");
+}
+
 /// Pseudo-random numbers from a seed.
 struct Random(u64);
 
@@ -414,7 +429,10 @@ fn every_reason_has_its_own_code_and_a_true_example() {
     assert_eq!(codes.len(), Reason::ALL.len());
     let lexing = |reason| Lexing { standard_conforming_strings: reason != Reason::LexingNonstandard };
     for reason in Reason::ALL.iter().copied().filter(|reason| !reason.example().is_empty()) {
-        let verdict = fresh().classify(reason.example().as_bytes(), lexing(reason));
-        assert_eq!(verdict.reason, reason, "{}", reason.example());
+        let text = reason.example().as_bytes();
+        let (hints, setting) = (crate::hints(text), crate::Wish::default());
+        let verdict = fresh().classify(text, lexing(reason));
+        let decision = crate::decide(&verdict, hints.as_ref().map(|it| &it.wish), &setting);
+        assert_eq!(decision.reason, reason, "{}", reason.example());
     }
 }
