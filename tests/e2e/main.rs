@@ -25,3 +25,4 @@ mod pools;
 mod programs;
 mod replication;
 mod routing;
+mod settings;

@@ -63,6 +63,7 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
     let mut session = new_session(proxy, &pool, entered.entry.id, Arc::clone(&settings));
     match welcome(&pool, &mut session, &settings).await {
         Ok((reported, server)) => {
+            session.welcomed(&reported);
             write_welcome(&mut unsent, &reported, &entered);
             let new = NewRelay {
                 client: stream,
@@ -219,8 +220,6 @@ async fn settings_in_force(
 
 fn write_welcome(out: &mut Vec<u8>, reported: &Reported, entered: &Entered) {
     for (name, value) in reported {
-        // A proxy in front of a primary is in no recovery, whoever was asked.
-        let value = if name == b"in_hot_standby" { b"off" } else { &value[..] };
         say::parameter_status(out, name, value);
     }
     say::backend_key_data(out, &entered.entry.key);

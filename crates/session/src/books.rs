@@ -87,7 +87,10 @@ impl Session {
             | Owed::Execute(_)
             | Owed::FunctionCall
             | Owed::Local(_, None)
+            | Owed::OwnBind
+            | Owed::OwnExecute
             | Owed::Provoked(_)
+            | Owed::Restored
             | Owed::SimpleQuery(..)
             | Owed::Sync(_) => {}
         });
@@ -98,12 +101,16 @@ impl Session {
 
     /// The server is in no transaction: what was set is kept or forgotten, and what was written counts.
     pub(crate) fn transaction_ended(&mut self, failed: bool, audience: Audience, step: &mut Step<'_>) {
+        let changed = self.settings.has_open_changes();
         if failed {
             self.settings.rollback();
         } else {
             self.settings.commit();
         }
-        linked(&mut self.link).server.settings = Arc::clone(self.settings.on_server());
+        if changed || self.has_news() {
+            self.adopt_reported();
+        }
+        linked(&mut self.link).server.settings = Arc::clone(self.settings.committed());
         if self.writes.open {
             self.writes.last = Some(step.now);
         }

@@ -198,7 +198,8 @@ impl Session {
                 step.to_server.extend_from_slice(frame);
                 let after = self.portals.after(portal);
                 self.may_end_block(after.as_deref());
-                self.ledger.promise(Owed::Execute(after));
+                self.ledger.promise(Owed::Execute(after.clone()));
+                self.restore_behind_execute(after.as_deref(), step);
                 self.opens(OpenSegment::Executed);
             }
             FrontendTag::Flush | FrontendTag::Sync if !body.is_empty() => return Err(malformed),
@@ -341,7 +342,9 @@ impl Session {
             Some(statement) => self.deallocate(&statement, step),
             None => step.to_server.extend_from_slice(frame),
         }
-        self.ledger.promise(Owed::SimpleQuery(Audience::Client, after.map(Arc::new)));
+        let after = after.map(Arc::new);
+        self.ledger.promise(Owed::SimpleQuery(Audience::Client, after.clone()));
+        self.restore_behind_query(after.as_deref(), step);
         Advance::By(frame.len())
     }
 

@@ -116,9 +116,15 @@ impl AfterStatement {
         matches!(self.kind, Kind::Copy(CopyDirection::In) | Kind::Multi | Kind::Other)
     }
 
+    /// Whether it takes settings back to what they were.
+    fn is_reset(&self) -> bool {
+        let change = self.setting.as_ref().map(|setting| &setting.change);
+        matches!(change, Some(pgweir_sql::Change::Reset { .. } | pgweir_sql::Change::ResetAll))
+    }
+
     /// Whether it changes what statement names mean, so that requests behind it must wait until it is done.
     pub(crate) fn is_barrier(&self) -> bool {
         matches!(self.kind, Kind::Deallocate | Kind::Discard(DiscardScope::All))
-            || self.parts.iter().any(Self::is_barrier)
+            || self.parts.iter().any(|part| part.is_reset() || part.is_barrier())
     }
 }

@@ -49,6 +49,12 @@ pub(crate) enum Owed {
     Provoked(Box<Provoked>),
     /// Everything a simple query brings, up to ReadyForQuery.
     SimpleQuery(Audience, Option<Arc<AfterStatement>>),
+    /// BindComplete, of a portal of ours in the client's segment.
+    OwnBind,
+    /// Rows and CommandComplete of that portal.
+    OwnExecute,
+    /// Everything that a simple query of ours brings behind one of the client's, which hears its ReadyForQuery alone.
+    Restored,
     /// ReadyForQuery.
     Sync(Audience),
     /// Not a promise: the client ended its COPY here.
@@ -84,13 +90,15 @@ impl Owed {
             | Self::Execute(_)
             | Self::FunctionCall
             | Self::Local(..)
-            | Self::Provoked(_) => Audience::Client,
+            | Self::Provoked(_)
+            | Self::Restored => Audience::Client,
+            Self::OwnBind | Self::OwnExecute => Audience::Proxy,
         }
     }
 
     /// Whether the reply ends with ReadyForQuery.
     const fn ends_with_ready(&self) -> bool {
-        matches!(self, Self::Sync(_) | Self::SimpleQuery(..) | Self::FunctionCall)
+        matches!(self, Self::Sync(_) | Self::SimpleQuery(..) | Self::FunctionCall | Self::Restored)
     }
 
     /// Whether the server may begin to read COPY data for this.
@@ -121,6 +129,8 @@ impl Owed {
                 | Self::Close(..)
                 | Self::Describe
                 | Self::Execute(_)
+                | Self::OwnBind
+                | Self::OwnExecute
                 | Self::Parse(..)
                 | Self::Provoked(_)
         )

@@ -71,6 +71,13 @@ enum Pass {
     End(AfterReplies, Audience),
 }
 
+impl Pass {
+    /// Whether the client gets the reply.
+    const fn is_heard(&self) -> bool {
+        matches!(self, Self::Forward | Self::End(_, Audience::Client))
+    }
+}
+
 /// The most bytes of an error that are looked into.
 const ERROR_INSPECTED_MAX: usize = 8 * 1024;
 /// The longest command tag or reported setting that a server may send.
@@ -92,7 +99,12 @@ impl Session {
             self.tell_locals(&mut run, step);
             let Some((header, tag)) = self.next_reply(&input[run.at..])? else { break AfterReplies::Input };
             let end = input.len().min(run.at + header.total());
-            match self.reply(tag, &input[run.at + HEADER_BYTES..end], step)? {
+            let pass = self.reply(tag, &input[run.at + HEADER_BYTES..end], step)?;
+            if tag == BackendTag::ReadyForQuery && pass.is_heard() && self.has_news() {
+                self.tell_run(&mut run, step);
+                self.tell_reported(step);
+            }
+            match pass {
                 Pass::Forward => {
                     if is_decisive(tag) || self.ledger.is_empty() {
                         self.attempt.show(step.to_client);
@@ -216,7 +228,9 @@ impl Session {
                 .settle(|owed| matches!(owed, Owed::Describe))
                 .map_or_else(|| self.for_head(not_owed), |_| Ok(Pass::Forward)),
             BackendTag::NoData => self.settle(|owed| matches!(owed, Owed::Describe), not_owed),
-            BackendTag::BindComplete => self.settle(|owed| matches!(owed, Owed::Bind), not_owed),
+            BackendTag::BindComplete => {
+                self.settle(|owed| matches!(owed, Owed::Bind | Owed::OwnBind), not_owed)
+            }
             BackendTag::CloseComplete | BackendTag::ParseComplete => self.settle_statement(tag, not_owed),
             BackendTag::PortalSuspended => self.settle(|owed| matches!(owed, Owed::Execute(_)), not_owed),
             BackendTag::CommandComplete | BackendTag::EmptyQueryResponse => {
@@ -246,7 +260,9 @@ impl Session {
         match self.ledger.head() {
             Some(Owed::Execute(_) | Owed::Describe | Owed::FunctionCall) => Ok(Pass::Forward),
             Some(Owed::SimpleQuery(Audience::Client, _)) => Ok(Pass::Forward),
-            Some(Owed::SimpleQuery(Audience::Proxy, _)) => Ok(Pass::Swallow),
+            Some(Owed::SimpleQuery(Audience::Proxy, _) | Owed::OwnExecute | Owed::Restored) => {
+                Ok(Pass::Swallow)
+            }
             _ => Err(not_owed),
         }
     }
@@ -303,7 +319,7 @@ impl Session {
         let link = linked(&mut self.link);
         link.server.report(name, value);
         self.lexing = link.server.lexing();
-        Ok(self.aside())
+        Ok(Pass::Swallow)
     }
 
     /// A command is done.
@@ -316,7 +332,8 @@ impl Session {
     ) -> Result<Pass, SessionError> {
         self.copy_in = CopyIn::No;
         let after = match self.ledger.head() {
-            Some(Owed::SimpleQuery(Audience::Proxy, _)) => return Ok(Pass::Swallow),
+            Some(Owed::SimpleQuery(Audience::Proxy, _) | Owed::Restored) => return Ok(Pass::Swallow),
+            Some(Owed::OwnExecute) => return self.settle(|_| true, not_owed),
             Some(Owed::SimpleQuery(Audience::Client, after) | Owed::Execute(after)) => after.clone(),
             _ => return Err(not_owed),
         };
@@ -336,6 +353,13 @@ impl Session {
             let node_fails = fields.is_fatal() || (standby && node_is_at_fault(fields.sqlstate()));
             if self.is_preparing() && node_fails {
                 return Ok(self.send_again());
+            }
+            self.refused = Some(body.to_vec());
+            return Err(SessionError::SettingsRefused);
+        }
+        if let Some(Owed::Restored) = head {
+            if self.status == TransactionStatus::Failed {
+                return Ok(Pass::Swallow);
             }
             self.refused = Some(body.to_vec());
             return Err(SessionError::SettingsRefused);
@@ -378,7 +402,6 @@ impl Session {
         let &[byte] = body else { return Err(not_owed) };
         let status = TransactionStatus::from_byte(byte).ok_or(not_owed)?;
         let owed = self.ledger.settle_ready().ok_or(not_owed)?;
-        let audience = owed.audience();
         self.status = status;
         if self.ledger.is_empty() {
             self.block = Block::Settled;
@@ -387,9 +410,18 @@ impl Session {
         self.copy_in = CopyIn::No;
         let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
         self.string_ended(&owed, failed, step);
+        if !failed {
+            self.restore_behind_string(&owed, step);
+        }
+        // The client hears the end of what we put behind its query.
+        let restores = matches!(self.ledger.head(), Some(Owed::Restored));
+        let audience = if restores { Audience::Proxy } else { owed.audience() };
         if audience == Audience::Client {
             self.attempt.show(step.to_client);
             self.attempt.answered();
+        }
+        if status == TransactionStatus::InTransaction && self.settings.has_open_changes() {
+            self.adopt_reported();
         }
         if status == TransactionStatus::Idle {
             self.transaction_ended(failed, audience, step);

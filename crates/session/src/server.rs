@@ -21,13 +21,27 @@ pub struct ServerState {
     pub(crate) reported: Arc<Reported>,
     /// Whether something was left here that nothing takes back: only the session that left it may use this server.
     pub(crate) beyond_reset: bool,
+    /// What it reported when it logged in, before any session set something.
+    pub(crate) defaults: Arc<Reported>,
 }
 
 impl ServerState {
     /// The state of a connection that just logged in.
     #[must_use]
-    pub fn new(settings: Arc<SettingMap>, reported: Reported) -> Self {
-        Self { settings, statements: ServerStatements::default(), reported: Arc::new(reported), beyond_reset: false }
+    pub fn new(settings: Arc<SettingMap>, mut reported: Reported) -> Self {
+        for (name, value) in &mut reported {
+            if let Some(always) = said_of_all_nodes(name) {
+                *value = always.to_vec();
+            }
+        }
+        let reported = Arc::new(reported);
+        Self {
+            settings,
+            statements: ServerStatements::default(),
+            defaults: Arc::clone(&reported),
+            reported,
+            beyond_reset: false,
+        }
     }
 
     /// The values this server last reported.
@@ -50,7 +64,10 @@ impl ServerState {
 
     /// The server reported `name`.
     pub(crate) fn report(&mut self, name: &[u8], value: &[u8]) {
-        Arc::make_mut(&mut self.reported).insert(name.to_vec(), value.to_vec());
+        let value = said_of_all_nodes(name).unwrap_or(value);
+        if self.reported.get(name).is_none_or(|known| known != value) {
+            Arc::make_mut(&mut self.reported).insert(name.to_vec(), value.to_vec());
+        }
     }
 
     /// DISCARD ALL succeeded.
@@ -58,4 +75,17 @@ impl ServerState {
         self.settings = Arc::default();
         self.statements.clear();
     }
+}
+
+/// What clients are told of every node alike: a proxy in front of a primary is in no recovery, whoever answers.
+fn said_of_all_nodes(name: &[u8]) -> Option<&'static [u8]> {
+    (name == b"in_hot_standby").then_some(b"off")
+}
+
+/// Whether a reported setting belongs to the session: others follow from the server, or from the session's role.
+pub(crate) fn is_settable(name: &[u8]) -> bool {
+    !matches!(
+        name,
+        b"in_hot_standby" | b"integer_datetimes" | b"is_superuser" | b"server_encoding" | b"server_version"
+    )
 }

@@ -15,10 +15,11 @@ use crate::error::SessionError;
 use crate::ledger::{Audience, Ledger, Owed};
 use crate::portals::Portals;
 use crate::proven::ProvenStatements;
+use crate::replay;
 use crate::replies::{Outcome, ReplyRest};
 use crate::segment::Segment;
 use crate::server::{Reported, ServerState};
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 use crate::sharing::Sharing;
 use crate::statements::{ClientStatements, StatementNamer, Unnamed};
 use crate::terms::{Limits, Liveness, NodeRole, PoolMode, SessionSettings};
@@ -54,6 +55,8 @@ pub struct Session {
     pub(crate) namer: Arc<StatementNamer>,
     pub(crate) proven: Arc<ProvenStatements>,
     pub(crate) settings: Settings,
+    /// What the client was last told of the settings that servers report.
+    pub(crate) told: Arc<Reported>,
     pub(crate) statements: ClientStatements,
     pub(crate) sharing: Sharing,
     pub(crate) unnamed: Option<Unnamed>,
@@ -129,6 +132,7 @@ impl Session {
             namer: settings.namer,
             proven: settings.proven,
             settings: Settings::new(settings.startup),
+            told: Arc::default(),
             statements: ClientStatements::default(),
             sharing: Sharing::default(),
             unnamed: None,
@@ -216,7 +220,7 @@ impl Session {
         step: &mut Step<'_>,
     ) {
         assert!(self.link.is_none() && self.ledger.is_empty(), "a session has one server at a time");
-        let difference = settings::difference(&server.settings, self.settings.current())
+        let difference = replay::difference(&server.settings, self.settings.current())
             .or_else(|| (liveness == Liveness::Ask).then(String::new));
         let preparing = match &difference {
             Some(query) => {
@@ -228,7 +232,6 @@ impl Session {
         };
         self.lexing = server.lexing();
         self.link = Some(Link { server, role, node, preparing });
-        self.settings.given();
         if self.mode == PoolMode::Session {
             self.pin(PinReason::SessionMode, step);
         }

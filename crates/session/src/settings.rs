@@ -3,23 +3,28 @@
 //! Why: in transaction pooling a client's next statement may run on another server, which must then have the same
 //! settings. They are kept as a map and replayed as a difference.
 //!
-//! Invariants: what a rolled-back transaction or savepoint set is forgotten, as in PostgreSQL; SET LOCAL never gets in.
-//! Absent: knowledge of what a setting means, and of its canonical value: only the server knows.
+//! Invariants: what a rolled-back transaction or savepoint set is forgotten, as in PostgreSQL; SET LOCAL never gets in; what
+//! a server reports is kept as it reports it, since `SET datestyle TO ymd` means something else under another value.
+//! Absent: knowledge of what a setting means, and of its canonical value: only the server knows. How the difference gets to
+//! a server is in `replay`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pgweir_sql::{Change, Scope, SettingChange};
 use pgweir_wire::GucSetting;
 
+use crate::server::{Reported, is_settable};
+
 /// How a value was given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SettingValue {
-    /// In the start-up packet: one string, whatever is in it.
-    Startup(String),
+    /// One string, whatever is in it: as the start-up packet gave it, or as a server reported it.
+    Plain(String),
     /// In a SET statement: the text behind `=` or `TO`, as it was written.
     Sql(String),
+    /// A custom setting that is there without a value of its own: SHOW finds it, and finds it empty.
+    Defined,
 }
 
 /// Settings by their canonical name.
@@ -29,27 +34,17 @@ pub type SettingMap = BTreeMap<String, SettingValue>;
 #[derive(Debug)]
 pub(crate) struct Settings {
     startup: Arc<SettingMap>,
-    committed: Values,
+    committed: Arc<SettingMap>,
     layers: Vec<Layer>,
     /// Those of SET LOCAL that shape parsing. They are never replayed.
     local: SettingMap,
-}
-
-/// The settings as the session wants them, and as they are on the server at hand.
-///
-/// Why two: `RESET` goes back to the start-up value of the client's session, but on the server, which logged in without
-/// it, to the server's default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Values {
-    wanted: Arc<SettingMap>,
-    on_server: Arc<SettingMap>,
 }
 
 /// What holds since a savepoint (or, without a name, since the transaction began).
 #[derive(Debug)]
 struct Layer {
     savepoint: Option<String>,
-    values: Values,
+    values: Arc<SettingMap>,
 }
 
 /// Whether a change can be kept as a setting.
@@ -62,23 +57,23 @@ pub(crate) enum Kept {
 
 impl Settings {
     pub(crate) fn new(startup: Arc<SettingMap>) -> Self {
-        let committed = Values { wanted: Arc::clone(&startup), on_server: Arc::clone(&startup) };
-        Self { committed, startup, layers: Vec::new(), local: SettingMap::new() }
+        Self { committed: Arc::clone(&startup), startup, layers: Vec::new(), local: SettingMap::new() }
+    }
+
+    /// The client was told what servers make of its start-up packet.
+    pub(crate) fn welcomed(&mut self, reported: &Reported) {
+        self.adopt(reported, reported);
+        self.startup = Arc::clone(&self.committed);
     }
 
     /// What the session's server must have now.
     pub(crate) fn current(&self) -> &Arc<SettingMap> {
-        &self.values().wanted
+        self.layers.last().map_or(&self.committed, |layer| &layer.values)
     }
 
     /// What the server at hand has, outside of transactions.
-    pub(crate) fn on_server(&self) -> &Arc<SettingMap> {
-        &self.committed.on_server
-    }
-
-    /// A server was given everything that the session wants.
-    pub(crate) fn given(&mut self) {
-        self.committed.on_server = Arc::clone(&self.committed.wanted);
+    pub(crate) fn committed(&self) -> &Arc<SettingMap> {
+        &self.committed
     }
 
     /// Whether a setting is there that makes reads on a standby fail.
@@ -92,29 +87,75 @@ impl Settings {
             Change::Set { name, .. } | Change::Reset { name } if is_of_transaction(name) => {}
             _ if change.scope == Scope::Local => self.note_local(&change.change),
             Change::Set { name, .. } | Change::Reset { name } if is_identity(name) => return Kept::No,
+            // What the backslash means depends on a setting that may be another when this is replayed.
+            Change::Set { value, .. } if value.contains('\\') => return Kept::No,
+            Change::Set { .. } if self.current().len() >= SETTINGS_MAX => return Kept::No,
             Change::Set { name, value } => {
-                for map in self.top() {
-                    map.insert(name.clone(), SettingValue::Sql(value.clone()));
-                }
+                self.top().insert(name.clone(), SettingValue::Sql(value.clone()));
             }
             Change::Reset { name } => {
-                let startup = self.startup.get(name).cloned();
-                let [wanted, on_server] = self.top();
-                on_server.remove(name);
-                match startup {
-                    Some(value) => wanted.insert(name.clone(), value),
-                    None => wanted.remove(name),
+                let value = self.startup.get(name).cloned().or_else(|| defined(name));
+                match value {
+                    Some(value) => self.top().insert(name.clone(), value),
+                    None => self.top().remove(name),
                 };
             }
             Change::ResetAll => {
-                let startup = SettingMap::clone(&self.startup);
-                let [wanted, on_server] = self.top();
-                *wanted = startup;
-                on_server.clear();
+                let mut values = SettingMap::clone(&self.startup);
+                keep_defined(self.current(), &mut values);
+                *self.top() = values;
             }
             Change::TransactionDefaults { .. } | Change::Other => return Kept::No,
         }
         Kept::Yes
+    }
+
+    /// The values that the start-up packet gave to what is reset by this.
+    pub(crate) fn restored_by<'a>(
+        &'a self,
+        change: &'a Change,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let resets = move |name: &str| match change {
+            Change::Reset { name: reset } => reset == name,
+            Change::ResetAll => !is_identity(name),
+            Change::Set { .. } | Change::TransactionDefaults { .. } | Change::Other => false,
+        };
+        self.startup.iter().filter(move |(name, _)| resets(name)).filter_map(|(name, value)| match value {
+            SettingValue::Plain(value) => Some((name.as_str(), value.as_str())),
+            SettingValue::Sql(_) | SettingValue::Defined => None,
+        })
+    }
+
+    /// Whether the setting is wanted with just this value.
+    pub(crate) fn is_plain(&self, name: &str, value: &str) -> bool {
+        matches!(self.current().get(name), Some(SettingValue::Plain(plain)) if plain == value)
+    }
+
+    /// The server says what it made of the settings: from now on these values are what the session wants. `defaults` is what
+    /// it reported before any session set something; what else differs from it was set in a way that nobody saw.
+    pub(crate) fn adopt(&mut self, reported: &Reported, defaults: &Reported) {
+        for (name, value) in reported.iter().filter(|(name, _)| is_settable(name)) {
+            let (Ok(key), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
+                continue;
+            };
+            let key = key.to_ascii_lowercase();
+            let is = SettingValue::Plain(value.to_owned());
+            if let Some(local) = self.local.get_mut(&key) {
+                *local = is;
+                continue;
+            }
+            let adopts = match self.current().get(&key) {
+                Some(known) => *known != is,
+                None => {
+                    self.layers.is_empty()
+                        && defaults.get(name).is_some_and(|default| default != value.as_bytes())
+                }
+            };
+            if adopts {
+                let values = self.layers.last_mut().map_or(&mut self.committed, |layer| &mut layer.values);
+                Arc::make_mut(values).insert(key, is);
+            }
+        }
     }
 
     /// The settings that decide what a text is parsed into.
@@ -141,31 +182,40 @@ impl Settings {
         if shapes_parsing(name) {
             self.local.insert(name.clone(), SettingValue::Sql(value.to_owned()));
         }
+        if let Some(defined) = defined(name)
+            && !self.current().contains_key(name)
+            && self.current().len() < SETTINGS_MAX
+        {
+            self.top().insert(name.clone(), defined);
+        }
     }
 
     /// DISCARD ALL succeeded.
     pub(crate) fn discard_all(&mut self) {
+        let mut values = SettingMap::clone(&self.startup);
+        keep_defined(self.current(), &mut values);
+        self.committed = Arc::new(values);
         self.local.clear();
         self.layers.clear();
-        self.committed = Values { wanted: Arc::clone(&self.startup), on_server: Arc::default() };
     }
 
     pub(crate) fn savepoint(&mut self, name: &str) {
-        let values = self.values().clone();
+        let values = Arc::clone(self.current());
         self.layers.push(Layer { savepoint: Some(name.to_owned()), values });
     }
 
     pub(crate) fn rollback_to(&mut self, name: &str) {
         let Some(at) = self.position(name) else { return };
         let below = at.checked_sub(1).map_or(&self.committed, |below| &self.layers[below].values);
-        let values = below.clone();
+        let mut values = Arc::clone(below);
+        keep_defined_in(self.current(), &mut values);
         self.layers.truncate(at + 1);
         self.layers[at].values = values;
     }
 
     pub(crate) fn release(&mut self, name: &str) {
         let Some(at) = self.position(name) else { return };
-        let values = self.values().clone();
+        let values = Arc::clone(self.current());
         self.layers.truncate(at);
         match self.layers.last_mut() {
             Some(layer) => layer.values = values,
@@ -183,25 +233,43 @@ impl Settings {
 
     pub(crate) fn rollback(&mut self) {
         self.local.clear();
-        self.layers.clear();
-    }
-
-    fn values(&self) -> &Values {
-        self.layers.last().map_or(&self.committed, |layer| &layer.values)
+        for layer in std::mem::take(&mut self.layers) {
+            keep_defined_in(&layer.values, &mut self.committed);
+        }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
         self.layers.iter().rposition(|layer| layer.savepoint.as_deref() == Some(name))
     }
 
-    /// The maps that a change goes into, wanted and on the server: those of the innermost open savepoint.
-    fn top(&mut self) -> [&mut SettingMap; 2] {
+    /// The map that a change goes into: that of the innermost open savepoint.
+    fn top(&mut self) -> &mut SettingMap {
         if self.layers.is_empty() {
-            let values = self.committed.clone();
+            let values = Arc::clone(&self.committed);
             self.layers.push(Layer { savepoint: None, values });
         }
-        let values = &mut self.layers.last_mut().expect("a layer was just made").values;
-        [Arc::make_mut(&mut values.wanted), Arc::make_mut(&mut values.on_server)]
+        Arc::make_mut(&mut self.layers.last_mut().expect("a layer was just made").values)
+    }
+}
+
+/// Settings that one session may have before it keeps its server.
+const SETTINGS_MAX: usize = 500;
+
+/// A custom setting, once it was named, stays: without a value it is empty.
+fn defined(name: &str) -> Option<SettingValue> {
+    name.contains('.').then_some(SettingValue::Defined)
+}
+
+/// Custom settings that were there stay there, whatever becomes of their values.
+fn keep_defined(before: &SettingMap, values: &mut SettingMap) {
+    for name in before.keys().filter(|name| name.contains('.')) {
+        values.entry(name.clone()).or_insert(SettingValue::Defined);
+    }
+}
+
+fn keep_defined_in(before: &SettingMap, values: &mut Arc<SettingMap>) {
+    if before.keys().any(|name| name.contains('.') && !values.contains_key(name)) {
+        keep_defined(before, Arc::make_mut(values));
     }
 }
 
@@ -248,40 +316,7 @@ fn is_of_transaction(name: &str) -> bool {
 #[must_use]
 pub fn startup_settings(settings: &[GucSetting]) -> SettingMap {
     let pairs = settings.iter();
-    pairs.map(|s| (s.name.to_ascii_lowercase(), SettingValue::Startup(s.value.clone()))).collect()
-}
-
-/// One simple query that takes a server from the settings `has` to the settings `wants`; `None` if they are equal.
-pub(crate) fn difference(has: &Arc<SettingMap>, wants: &Arc<SettingMap>) -> Option<String> {
-    if Arc::ptr_eq(has, wants) || has == wants {
-        return None;
-    }
-    let mut query = String::new();
-    for name in has.keys().filter(|name| !wants.contains_key(*name)) {
-        let _ = write!(query, "RESET {};", quoted_name(name));
-    }
-    for (name, value) in wants.iter().filter(|(name, value)| has.get(*name) != Some(value)) {
-        let _ = match value {
-            SettingValue::Startup(value) => {
-                write!(query, "SELECT pg_catalog.set_config({},{},false);", literal(name), literal(value))
-            }
-            SettingValue::Sql(value) => write!(query, "SET {} TO {value};", quoted_name(name)),
-        };
-    }
-    Some(query)
-}
-
-/// A custom setting's name has dots, each part an identifier.
-fn quoted_name(name: &str) -> String {
-    let parts: Vec<String> =
-        name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
-    parts.join(".")
-}
-
-/// A literal that reads the same whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    let escape = if text.contains('\\') { "E" } else { "" };
-    format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    pairs.map(|s| (s.name.to_ascii_lowercase(), SettingValue::Plain(s.value.clone()))).collect()
 }
 
 #[cfg(test)]

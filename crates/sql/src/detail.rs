@@ -102,8 +102,8 @@ fn set(words: &mut Statement<'_>) -> Option<Change> {
         if words.is_last("local") {
             return Some(Change::Reset { name: "timezone".to_owned() });
         }
-        // An interval has no form that `SET timezone TO` would take.
-        return if words.is_ahead(0, "interval") { None } else { value_of("timezone", words) };
+        // An interval has no form that `SET timezone TO` would take: what is wanted is what the server reports.
+        return value_of("timezone", words);
     }
     if words.eat_all(&["xml", "option"]) {
         return value_of("xmloption", words);

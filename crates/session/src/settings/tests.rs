@@ -11,7 +11,8 @@ fn reset(name: &str) -> SettingChange {
 
 fn shown(settings: &Settings) -> String {
     let value = |value: &SettingValue| match value {
-        SettingValue::Startup(text) | SettingValue::Sql(text) => text.clone(),
+        SettingValue::Plain(text) | SettingValue::Sql(text) => text.clone(),
+        SettingValue::Defined => String::new(),
     };
     let pairs: Vec<String> = settings.current().iter().map(|(k, v)| format!("{k}={}", value(v))).collect();
     pairs.join(" ")
@@ -80,21 +81,4 @@ fn identity_is_not_replayed() {
     assert_eq!(it.apply(&set("role", "ann")), Kept::No);
     assert_eq!(it.apply(&reset("session_authorization")), Kept::No);
     assert_eq!(shown(&it), "timezone=UTC");
-}
-
-#[test]
-fn the_difference_is_one_query() {
-    let mut it = fresh();
-    let none = Arc::new(SettingMap::new());
-    it.apply(&set("search_path", "a, 'b'"));
-    it.apply(&set("my.var", "1"));
-    let query = difference(&none, it.current()).unwrap();
-    assert_eq!(
-        query,
-        "SET \"my\".\"var\" TO 1;SET \"search_path\" TO a, 'b';SELECT pg_catalog.set_config('timezone','UTC',false);"
-    );
-    assert_eq!(difference(it.current(), it.current()), None);
-    let back = difference(it.current(), &none).unwrap();
-    assert_eq!(back, "RESET \"my\".\"var\";RESET \"search_path\";RESET \"timezone\";");
-    assert_eq!(literal(r"it's a \"), r"E'it''s a \\'");
 }

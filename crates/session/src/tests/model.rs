@@ -420,7 +420,7 @@ impl Model {
     }
 
     fn ready(&mut self) {
-        if let Some((name, value)) = self.gucs.changed() {
+        for (name, value) in self.gucs.changed() {
             say::parameter_status(&mut self.unflushed, name.as_bytes(), value.as_bytes());
         }
         let status = match &self.transaction {

@@ -114,6 +114,84 @@ fn start_up_values() {
 }
 
 #[test]
+fn a_value_that_builds_on_another_is_kept_as_the_server_reports_it() {
+    let mut shell = shell();
+    shell.ask(&query("SET datestyle TO 'German'"));
+    shell.ask(&query("SET datestyle TO 'YMD'"));
+    shell.next_client(super::shell::settings(&[("datestyle", "SQL")]));
+    shell.ask(&query("SET datestyle TO 'YMD'"));
+    assert_eq!(shown(&shell.ask(&query("INSERT INTO t VALUES ('1')"))), "C(INSERT 0 1) Z(I)");
+    assert_eq!(shell.idle[0].model.gucs.session()["datestyle"], "SQL, YMD");
+    assert_eq!(elsewhere(&mut shell, "datestyle"), "SQL, YMD");
+    for end in ["COMMIT", "ROLLBACK"] {
+        check(&[
+            all(&["BEGIN", "SET datestyle TO 'YMD'", "SET LOCAL datestyle TO 'SQL'"].map(query)),
+            query("SHOW datestyle"),
+            query(end),
+            query("SHOW datestyle"),
+            query("INSERT INTO t VALUES ('1')"),
+        ]);
+    }
+}
+
+#[test]
+fn a_reset_gives_the_start_up_value_at_once() {
+    let startup = [("my.x", "it is"), ("application_name", "app"), ("datestyle", "SQL, YMD")];
+    for reset in
+        ["RESET my.x", "RESET ALL", "SET my.x TO DEFAULT", "SET LOCAL my.x TO DEFAULT", "RESET datestyle"]
+    {
+        let set = [query("SET my.x TO 'two'"), query("SET datestyle TO 'German'")].concat();
+        let show = [query(SHOW), query("SHOW datestyle")].concat();
+        check_with(&[[set.clone(), query(reset), show.clone()].concat()], &startup);
+        for end in ["COMMIT", "ROLLBACK"] {
+            let block = [query("BEGIN"), query(reset), show.clone(), query(end), show.clone()].concat();
+            check_with(&[set.clone(), block], &startup);
+            let segment = all(&[run("BEGIN"), run(reset), run(SHOW), run(end), run(SHOW), sync()]);
+            check_with(&[set.clone(), segment], &startup);
+        }
+        let failed =
+            all(&[query("BEGIN"), query("SELECT 1/0"), query(reset), query("ROLLBACK"), show.clone()]);
+        check_with(&[set.clone(), failed], &startup);
+        check_with(&[set, all(&[run("SELECT 1/0"), run(reset), sync()]), show], &startup);
+    }
+    check_with(&[all(&[run("DISCARD ALL"), run(SHOW), run("SELECT 1/0"), sync()]), query(SHOW)], &startup);
+}
+
+#[test]
+fn a_reset_in_a_string_gives_the_start_up_value_behind_it() {
+    let startup = [("my.x", "it is"), ("datestyle", "SQL, YMD")];
+    let set = query("SET my.x TO 'two'; SET datestyle TO 'German'");
+    for string in [
+        "RESET my.x; RESET datestyle",
+        "SELECT 'a'; RESET ALL",
+        "RESET my.x; SET my.x TO 'three'",
+        "BEGIN; RESET ALL; ROLLBACK",
+        "BEGIN; RESET ALL; COMMIT; SELECT 'a'",
+        "RESET ALL; SELECT 1/0",
+    ] {
+        check_with(&[[set.clone(), query(string), query(SHOW), query("SHOW datestyle")].concat()], &startup);
+    }
+}
+
+#[test]
+fn a_custom_setting_that_was_reset_is_there_on_every_server() {
+    for text in ["RESET my.x", "DISCARD ALL", "BEGIN"] {
+        let mut shell = shell();
+        shell.ask(&query("SET my.x TO 'one'"));
+        shell.ask(&query(text));
+        if text == "BEGIN" {
+            shell.ask(&query("SET my.y TO 'two'"));
+            shell.ask(&query("ROLLBACK"));
+        }
+        shell.idle.clear();
+        shell.ask(&query("INSERT INTO t VALUES ('1')"));
+        let known = shell.idle[0].model.gucs.session();
+        let name = if text == "BEGIN" { "my.y" } else { "my.x" };
+        assert_eq!(known.get(name).map(String::as_str), Some(""), "after {text}");
+    }
+}
+
+#[test]
 fn reported_settings_reach_the_client_once() {
     check(&[
         query("SET application_name TO 'app'"),

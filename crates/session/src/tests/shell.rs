@@ -72,6 +72,20 @@ pub(super) struct Shell {
     pub(super) last_demand: Option<Demand>,
 }
 
+/// A session whose client was told what servers report under its start-up settings.
+fn admitted(settings: SessionSettings) -> Session {
+    let plain = |(name, value): (&String, &SettingValue)| match value {
+        SettingValue::Plain(value) => (name.clone(), value.clone()),
+        SettingValue::Sql(_) | SettingValue::Defined => panic!("start-up packets give strings"),
+    };
+    let startup: Vec<(String, String)> = settings.startup.iter().map(plain).collect();
+    let startup: Vec<(&str, &str)> = startup.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+    let welcome = Model::new(NodeRole::Primary, &Shared::default(), &startup);
+    let mut session = Session::new(settings);
+    session.welcomed(&Arc::new(welcome.gucs.reported().clone()));
+    session
+}
+
 /// A small one: each shell has its own.
 pub(super) fn classifier() -> pgweir_sql::Classifier {
     pgweir_sql::Classifier::new(pgweir_sql::Settings { cache_entries: 16, ..Default::default() }, 1)
@@ -106,7 +120,7 @@ pub(super) fn settings(startup: &[(&str, &str)]) -> SessionSettings {
 impl Shell {
     pub(super) fn new(settings: SessionSettings, database: &Shared, pieces: Pieces) -> Self {
         Self {
-            session: Session::new(settings),
+            session: admitted(settings),
             classifier: classifier(),
             database: Rc::clone(database),
             idle: Vec::new(),
@@ -130,7 +144,7 @@ impl Shell {
     /// Another client takes over the servers; the one before must have let them go.
     pub(super) fn next_client(&mut self, settings: SessionSettings) {
         assert!(self.server.is_none(), "the client before held its server");
-        self.session = Session::new(settings);
+        self.session = admitted(settings);
         (self.input, self.arrived, self.stalled) = (Vec::new(), 0, false);
         self.received.clear();
         self.end = None;
@@ -290,8 +304,8 @@ impl Shell {
     }
 
     fn new_server(&self, node: usize, role: NodeRole) -> Server {
-        let reported = BTreeMap::from([(b"application_name".to_vec(), Vec::new())]);
         let mut model = Model::new(role, &self.database, &[]);
+        let reported = model.gucs.reported().clone();
         if role == NodeRole::Standby {
             model.conflicts = self.conflicts;
         }
@@ -404,12 +418,16 @@ impl Shell {
 /// What we believe of a server is true.
 fn check_state(state: &ServerState, model: &Model) {
     let value = |value: &SettingValue| match value {
-        SettingValue::Startup(text) => text.clone(),
+        SettingValue::Plain(text) => text.clone(),
         SettingValue::Sql(text) => text.trim_matches('\'').to_owned(),
+        SettingValue::Defined => String::new(),
     };
-    let believed: BTreeMap<String, String> =
-        state.settings.iter().map(|(name, set)| (name.clone(), value(set))).collect();
-    assert_eq!(&believed, model.gucs.session(), "the settings of an idle server");
+    let believed = state.settings.iter().map(|(name, set)| (name.clone(), value(set)));
+    let believed: BTreeMap<String, String> = believed.filter(|(_, value)| !value.is_empty()).collect();
+    let set = model.gucs.session().iter().filter(|(_, value)| !value.is_empty());
+    let set: BTreeMap<String, String> = set.map(|(name, value)| (name.clone(), value.clone())).collect();
+    assert_eq!(believed, set, "the settings of an idle server");
+    assert_eq!(**state.reported(), *model.gucs.reported(), "what an idle server reported");
     let names = state.statements.names();
     let has: Vec<_> = model.statement_names().into_iter().filter(|name| name != b"pgweir_nothing").collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), has, "the statements of an idle server");

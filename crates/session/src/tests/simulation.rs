@@ -71,8 +71,11 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
     let mut fates = Vec::new();
     let limits = limits(&mut random);
     for id in 1..=3 {
-        let startup: &[(&str, &str)] =
-            if random.one_in(2) { &[("my.z", "zed"), ("application_name", "app")] } else { &[] };
+        let startup: &[(&str, &str)] = if random.one_in(2) {
+            &[("my.z", "zed"), ("application_name", "app"), ("datestyle", "SQL")]
+        } else {
+            &[]
+        };
         let settings = SessionSettings {
             id,
             limits,
@@ -82,7 +85,7 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
         };
         shell.next_client(settings);
         let mut direct = Model::new(NodeRole::Primary, &alone, startup);
-        let script = Script::random(&mut random, &mut direct, startup.is_empty());
+        let script = Script::random(&mut random, &mut direct);
         let fate = play(seed, faults, &mut shell, &mut random, &script, &direct.output);
         fates.push(fate);
         let database = database.borrow();

@@ -36,7 +36,10 @@ fn settings() {
         ("SET TIME ZONE -7", "session timezone = -7"),
         ("SET LOCAL TIME ZONE DEFAULT", "local reset timezone"),
         ("SET TIME ZONE LOCAL", "session reset timezone"),
-        ("SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE", "session other"),
+        (
+            "SET TIME ZONE INTERVAL '-08:00' HOUR TO MINUTE",
+            "session timezone = INTERVAL '-08:00' HOUR TO MINUTE",
+        ),
         ("SET NAMES 'utf8'", "session client_encoding = 'utf8'"),
         ("SET NAMES", "session reset client_encoding"),
         ("SET NAMES DEFAULT", "session reset client_encoding"),

@@ -2,27 +2,39 @@
 
 use std::collections::BTreeMap;
 
-/// The one setting that the model reports.
-const REPORTED: &str = "application_name";
+use crate::Reported;
+
+/// The settings that the model reports, as it spells them, with their defaults.
+const REPORTED: [(&str, &str); 2] = [("application_name", ""), ("DateStyle", "ISO, MDY")];
 
 #[derive(Clone, Debug)]
 pub(in crate::tests) struct Gucs {
     startup: BTreeMap<String, String>,
     session: BTreeMap<String, String>,
     local: BTreeMap<String, String>,
-    reported: String,
+    reported: Reported,
 }
 
 impl Gucs {
     pub(super) fn new(startup: &[(&str, &str)]) -> Self {
-        let startup: BTreeMap<String, String> =
-            startup.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let reported = startup.get(REPORTED).cloned().unwrap_or_default();
-        Self { session: startup.clone(), startup, local: BTreeMap::new(), reported }
+        let none = BTreeMap::new();
+        let mut gucs =
+            Self { session: none.clone(), startup: none.clone(), local: none, reported: Reported::new() };
+        for (name, value) in startup {
+            gucs.set(name, value);
+        }
+        gucs.startup = gucs.session.clone();
+        let _told = gucs.changed();
+        gucs
     }
 
     pub(super) fn show(&self, name: &str) -> String {
-        self.local.get(name).or_else(|| self.session.get(name)).cloned().unwrap_or_default()
+        let default = || {
+            let known = REPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+            known.map(|(_, default)| (*default).to_owned())
+        };
+        let set = self.local.get(name).or_else(|| self.session.get(name)).cloned();
+        set.or_else(default).unwrap_or_default()
     }
 
     /// What is set for the session, apart from transactions.
@@ -30,16 +42,40 @@ impl Gucs {
         &self.session
     }
 
+    /// What was reported last.
+    pub(in crate::tests) fn reported(&self) -> &Reported {
+        &self.reported
+    }
+
     pub(super) fn set(&mut self, name: &str, value: &str) {
         if name.starts_with("transaction_") {
             return self.set_local(name, value);
         }
+        let value = self.canonical(name, value);
         self.local.remove(name);
-        self.session.insert(name.to_owned(), value.to_owned());
+        self.session.insert(name.to_owned(), value);
     }
 
     pub(super) fn set_local(&mut self, name: &str, value: &str) {
-        self.local.insert(name.to_owned(), value.to_owned());
+        let value = self.canonical(name, value);
+        self.local.insert(name.to_owned(), value);
+    }
+
+    /// A date style has two parts, and keeps the one that is not named.
+    fn canonical(&self, name: &str, value: &str) -> String {
+        if name != "datestyle" {
+            return value.to_owned();
+        }
+        let before = self.show(name);
+        let (mut style, mut order) = before.split_once(", ").expect("it has two parts");
+        for part in value.split(", ") {
+            if matches!(part, "MDY" | "YMD") {
+                order = part;
+            } else {
+                style = part;
+            }
+        }
+        format!("{style}, {order}")
     }
 
     pub(super) fn reset(&mut self, name: &str) {
@@ -48,6 +84,11 @@ impl Gucs {
             Some(value) => self.session.insert(name.to_owned(), value.clone()),
             None => self.session.remove(name),
         };
+    }
+
+    pub(super) fn reset_local(&mut self, name: &str) {
+        let value = self.startup.get(name).cloned().unwrap_or_default();
+        self.local.insert(name.to_owned(), value);
     }
 
     pub(super) fn reset_all(&mut self) {
@@ -65,13 +106,16 @@ impl Gucs {
         self.local = before.local.clone();
     }
 
-    /// What must be reported now.
-    pub(super) fn changed(&mut self) -> Option<(&'static str, String)> {
-        let now = self.show(REPORTED);
-        if now == self.reported {
-            return None;
+    /// What must be reported now, in the order of PostgreSQL.
+    pub(super) fn changed(&mut self) -> Vec<(&'static str, String)> {
+        let mut changed = Vec::new();
+        for (name, _) in REPORTED {
+            let now = self.show(&name.to_ascii_lowercase());
+            if self.reported.get(name.as_bytes()).is_none_or(|was| *was != now.as_bytes()) {
+                self.reported.insert(name.as_bytes().to_vec(), now.clone().into_bytes());
+                changed.push((name, now));
+            }
         }
-        self.reported = now.clone();
-        Some((REPORTED, now))
+        changed
     }
 }

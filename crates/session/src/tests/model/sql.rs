@@ -17,6 +17,8 @@ pub(super) enum Command {
     Count,
     Deallocate(Option<String>),
     DiscardAll,
+    /// In a string of several statements.
+    DiscardAmidString,
     DivideByZero,
     Empty,
     Insert(String),
@@ -24,6 +26,7 @@ pub(super) enum Command {
     Parameter(Option<String>),
     Release(String),
     Reset(Option<String>),
+    ResetLocal(String),
     Rollback,
     RollbackTo(String),
     Savepoint(String),
@@ -32,7 +35,8 @@ pub(super) enum Command {
         name: String,
         value: String,
     },
-    SetConfig(String, String),
+    /// Name, value, and whether it is for the transaction only.
+    SetConfig(Vec<(String, String, bool)>),
     Show(String),
     Values(Vec<String>),
 }
@@ -52,7 +56,13 @@ pub(super) enum Answer {
 pub(super) fn commands(text: &str) -> Result<Vec<Command>, Failed> {
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let parsed: Option<Vec<Command>> = parts.map(command).collect();
-    parsed.ok_or_else(|| ("42601", "syntax error".to_owned()))
+    let mut commands = parsed.ok_or_else(|| ("42601", "syntax error".to_owned()))?;
+    if commands.len() > 1 {
+        for command in commands.iter_mut().filter(|command| **command == Command::DiscardAll) {
+            *command = Command::DiscardAmidString;
+        }
+    }
+    Ok(commands)
 }
 
 fn command(text: &str) -> Option<Command> {
@@ -75,8 +85,12 @@ fn command(text: &str) -> Option<Command> {
         "SELECT 1/0" => Command::DivideByZero,
         "SELECT count(*) FROM t" => Command::Count,
         _ if text.starts_with("SELECT pg_catalog.set_config(") => {
-            let mut literals = literals().into_iter();
-            Command::SetConfig(literals.next()?, literals.next()?)
+            let (calls, _) = text.split_once(" WHERE ").unwrap_or((text, ""));
+            let calls = calls.split("set_config(").skip(1).map(|call| {
+                let mut literals = call.split('\'').skip(1).step_by(2).map(str::to_owned);
+                Some((literals.next()?, literals.next()?, call.contains("true")))
+            });
+            Command::SetConfig(calls.collect::<Option<_>>()?)
         }
         _ if text.starts_with("SELECT '") || text.starts_with("VALUES ") => Command::Values(literals()),
         _ if text.starts_with("INSERT INTO t ") => Command::Insert(literals().pop()?),
@@ -95,6 +109,9 @@ fn command(text: &str) -> Option<Command> {
                 Command::Show(name(setting))
             } else {
                 let local = text.starts_with("SET LOCAL ");
+                if let Some(setting) = rest("SET LOCAL ").and_then(|set| set.strip_suffix(" TO DEFAULT")) {
+                    return Some(Command::ResetLocal(name(setting)));
+                }
                 if let Some(setting) = rest("SET ").and_then(|set| set.strip_suffix(" TO DEFAULT")) {
                     return Some(Command::Reset(Some(name(setting))));
                 }
@@ -259,6 +276,9 @@ impl Model {
             Command::Parameter(value) => self.rows(vec![value.clone().unwrap_or_default()]),
             Command::Values(rows) => self.rows(rows.clone()),
             Command::Deallocate(name) => self.deallocate(name.as_deref()),
+            Command::DiscardAmidString => {
+                Err(("25001", "DISCARD ALL cannot run inside a transaction block".to_owned()))
+            }
             Command::DiscardAll => {
                 if self.transaction.as_ref().is_some_and(|t| t.explicit) {
                     return Err(("25001", "DISCARD ALL cannot run inside a transaction block".to_owned()));
@@ -329,11 +349,18 @@ fn set(gucs: &mut Gucs, command: &Command) -> Answer {
     match command {
         Command::Set { local: true, name, value } => gucs.set_local(name, value),
         Command::Set { local: false, name, value } => gucs.set(name, value),
-        Command::SetConfig(name, value) => {
-            gucs.set(name, value);
-            return Answer::Rows(vec![value.clone()]);
+        Command::SetConfig(calls) => {
+            for (name, value, local) in calls {
+                if *local {
+                    gucs.set_local(name, value);
+                } else {
+                    gucs.set(name, value);
+                }
+            }
+            return Answer::Rows(vec!["set".to_owned()]);
         }
         Command::Reset(Some(name)) => gucs.reset(name),
+        Command::ResetLocal(name) => gucs.reset_local(name),
         Command::Reset(None) => gucs.reset_all(),
         Command::Show(name) => return Answer::Rows(vec![gucs.show(name)]),
         other => panic!("{other:?} is no command about settings"),
