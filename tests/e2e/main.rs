@@ -21,6 +21,7 @@ mod limits;
 mod logins;
 mod networks;
 mod operation;
+mod pipelines;
 mod pools;
 mod programs;
 mod replication;
