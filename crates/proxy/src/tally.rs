@@ -6,90 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use pgweir_session::PinReason;
-use pgweir_sql::{CopyDirection, Kind, PinCause, Reason, Verdict};
+use pgweir_sql::{Kind, PinCause, Reason, Verdict};
 
 use crate::report::{Blame, Bucket, Counters, Histogram};
-
-/// Names of the kinds of statement, by their index.
-pub(crate) const KINDS: [&str; 36] = [
-    "empty",
-    "begin",
-    "commit",
-    "rollback",
-    "savepoint",
-    "prepare_transaction",
-    "commit_prepared",
-    "rollback_prepared",
-    "set",
-    "reset",
-    "set_transaction",
-    "show",
-    "discard",
-    "deallocate",
-    "prepare",
-    "execute",
-    "listen",
-    "unlisten",
-    "notify",
-    "declare",
-    "fetch",
-    "move",
-    "close",
-    "copy_in",
-    "copy_out",
-    "load",
-    "lock",
-    "query",
-    "modify",
-    "ddl",
-    "call",
-    "do",
-    "explain",
-    "vacuum",
-    "other",
-    "multi",
-];
-
-fn kind_index(kind: Kind) -> usize {
-    match kind {
-        Kind::Empty => 0,
-        Kind::Begin(_) => 1,
-        Kind::Commit | Kind::CommitAndChain => 2,
-        Kind::Rollback | Kind::RollbackAndChain => 3,
-        Kind::Savepoint | Kind::RollbackTo | Kind::ReleaseSavepoint => 4,
-        Kind::PrepareTransaction => 5,
-        Kind::CommitPrepared => 6,
-        Kind::RollbackPrepared => 7,
-        Kind::Set => 8,
-        Kind::Reset => 9,
-        Kind::SetTransaction => 10,
-        Kind::Show => 11,
-        Kind::Discard(_) => 12,
-        Kind::Deallocate => 13,
-        Kind::Prepare => 14,
-        Kind::Execute => 15,
-        Kind::Listen => 16,
-        Kind::Unlisten => 17,
-        Kind::Notify => 18,
-        Kind::Declare => 19,
-        Kind::Fetch => 20,
-        Kind::Move => 21,
-        Kind::ClosePortal => 22,
-        Kind::Copy(CopyDirection::In) => 23,
-        Kind::Copy(CopyDirection::Out) => 24,
-        Kind::Load => 25,
-        Kind::Lock => 26,
-        Kind::Query => 27,
-        Kind::Modify => 28,
-        Kind::Ddl => 29,
-        Kind::Call => 30,
-        Kind::Do => 31,
-        Kind::Explain => 32,
-        Kind::Vacuum => 33,
-        Kind::Other => 34,
-        Kind::Multi => 35,
-    }
-}
 
 /// Statements by kind and reason.
 #[derive(Default)]
@@ -102,8 +21,8 @@ impl StatementCounts {
     pub(crate) fn add(&self, verdict: Verdict) {
         let cells = self
             .cells
-            .get_or_init(|| (0..KINDS.len() * Reason::ALL.len()).map(|_| AtomicU64::new(0)).collect());
-        cells[kind_index(verdict.kind) * Reason::ALL.len() + verdict.reason as usize].fetch_add(1, Relaxed);
+            .get_or_init(|| (0..Kind::CODES.len() * Reason::ALL.len()).map(|_| AtomicU64::new(0)).collect());
+        cells[verdict.kind.index() * Reason::ALL.len() + verdict.reason as usize].fetch_add(1, Relaxed);
     }
 
     /// What was counted: kind, reason, count.
@@ -112,7 +31,7 @@ impl StatementCounts {
         cells.iter().enumerate().filter_map(|(index, cell)| {
             let count = cell.load(Relaxed);
             let (kind, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
-            (count > 0).then(|| (KINDS[kind], Reason::ALL[reason].code(), count))
+            (count > 0).then(|| (Kind::CODES[kind], Reason::ALL[reason].code(), count))
         })
     }
 }

@@ -10,7 +10,7 @@ use memchr::memchr;
 
 use crate::cache::Cache;
 use crate::head::{self, Rest, Words};
-use crate::lexer::Token;
+use crate::lexer::{Lexer, Token, TokenKind};
 use crate::normal::{Normalised, normalise};
 use crate::survey::{Survey, survey};
 use crate::tree::{self, Tree};
@@ -95,6 +95,16 @@ impl Classifier {
             self.cache.remember(key, text, verdict);
         }
         verdict
+    }
+
+    /// The normal form of a text for people, without any of its strings; `None` if a quote or comment is not closed.
+    pub fn shape(&mut self, text: &[u8], lexing: Lexing) -> Option<String> {
+        let backslashes = !lexing.standard_conforming_strings && memchr(b'\\', text).is_some();
+        self.release_buffers();
+        match normalise(text, backslashes, &mut self.normal) {
+            Normalised::Whole => Some(without_strings(&self.normal)),
+            Normalised::Unterminated => None,
+        }
     }
 
     fn through_normal_form(&mut self, text: &[u8], backslashes: bool) -> Verdict {
@@ -237,6 +247,26 @@ fn without_trust(verdict: Verdict, reason: Reason) -> Verdict {
         Target::Primary => verdict,
     }
 }
+
+/// A normal form keeps the strings of SET and DO, which may be secrets.
+fn without_strings(normal: &[u8]) -> String {
+    let mut shape = Vec::with_capacity(normal.len().min(SHAPE_BYTES_MAX));
+    let mut copied = 0;
+    for token in Lexer::new(normal, false).filter(|token| token.kind == TokenKind::Str) {
+        shape.extend_from_slice(&normal[copied..token.start as usize]);
+        shape.extend_from_slice(b"''");
+        copied = token.end as usize;
+        if shape.len() > SHAPE_BYTES_MAX {
+            break;
+        }
+    }
+    let rest = SHAPE_BYTES_MAX.saturating_sub(shape.len()).min(normal.len() - copied);
+    shape.extend_from_slice(&normal[copied..copied + rest]);
+    String::from_utf8_lossy(&shape).into_owned()
+}
+
+/// Bytes of a shape that are shown.
+const SHAPE_BYTES_MAX: usize = 2048;
 
 /// Bytes of each buffer that outlive a text.
 const BUFFER_KEPT: usize = 64 * 1024;

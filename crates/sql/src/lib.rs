@@ -10,8 +10,10 @@ mod cache;
 mod classifier;
 mod decide;
 mod detail;
+mod explain;
 mod head;
 mod hints;
+mod kind;
 mod lexer;
 mod names;
 mod normal;
@@ -31,6 +33,7 @@ pub use detail::{
     Change, Deallocated, Scope, SettingChange, Unlistened, deallocated, prepared_name, savepoint_name,
     setting_change, unlistened,
 };
+pub use explain::{Explanation, explain, parts};
 pub use hints::{Hints, hints};
 pub use reason::Reason;
 pub use split::statements;
