@@ -94,6 +94,55 @@ fn a_reset_goes_back_to_the_start_up_packet() {
 }
 
 #[test]
+fn a_role_stays_with_its_session() {
+    on_one_server(|site| {
+        let (mut one, mut two) = (site.connect(), site.connect());
+        ask(&mut one, "CREATE ROLE ann");
+        ask(&mut one, "CREATE ROLE bob IN ROLE ann");
+        ask(&mut one, "SET ROLE ann");
+        let who = "SELECT session_user || ' ' || current_user";
+        assert_eq!(ask(&mut two, who), "postgres postgres");
+        ask(&mut two, "SET SESSION AUTHORIZATION bob");
+        for _ in 0..2 {
+            assert_eq!(ask(&mut one, who), "postgres ann");
+            assert_eq!(ask(&mut two, who), "bob bob");
+        }
+        assert_eq!(two.parameter("session_authorization"), Some("bob"));
+        assert_eq!(two.parameter("is_superuser"), Some("off"));
+        assert_eq!(one.parameter("session_authorization"), Some("postgres"));
+        ask(&mut two, "SET ROLE ann");
+        two.query("CREATE ROLE eve").expect_err("bob may not");
+        assert_eq!(ask(&mut two, who), "bob ann");
+        ask(&mut two, "BEGIN");
+        ask(&mut two, "RESET SESSION AUTHORIZATION");
+        assert_eq!(ask(&mut two, who), "postgres postgres");
+        ask(&mut two, "ROLLBACK");
+        assert_eq!(ask(&mut one, who), "postgres ann");
+        assert_eq!(ask(&mut two, "SELECT session_user"), "bob");
+        ask(&mut two, "RESET ALL");
+        assert_eq!(ask(&mut two, "SELECT session_user"), "bob", "RESET ALL leaves it alone");
+        ask(&mut two, "DISCARD ALL");
+        assert_eq!(ask(&mut two, who), "postgres postgres");
+        assert_eq!(site.pgweir.metric("pgweir_pinned_sessions", &[]).unwrap_or(0.0), 0.0);
+    });
+}
+
+#[test]
+fn session_characteristics_stay_with_their_session() {
+    on_one_server(|site| {
+        let (mut one, mut two) = (site.connect(), site.connect());
+        ask(&mut one, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE");
+        ask(&mut two, "CREATE TABLE t (n int)");
+        one.query("INSERT INTO t VALUES (1)").expect_err("it may only read");
+        assert_eq!(ask(&mut one, "SHOW transaction_isolation"), "serializable");
+        assert_eq!(ask(&mut two, "SHOW transaction_isolation"), "read committed");
+        ask(&mut two, "INSERT INTO t VALUES (1)");
+        ask(&mut one, "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE");
+        ask(&mut one, "INSERT INTO t VALUES (2)");
+    });
+}
+
+#[test]
 fn a_custom_setting_without_a_value_is_empty_on_every_server() {
     for binaries in Binaries::installed() {
         let site = Setup::on(&binaries).set("pool", "size", "2").start();

@@ -1,38 +1,52 @@
 //! How a server gets from one session's settings to another's.
 //!
-//! Invariant: whatever settings are in force while it is read, the query means the same.
+//! Invariants: whatever settings are in force while it is read, the query means the same; who the session is comes last.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::settings::{SettingMap, SettingValue};
+use crate::settings::{ROLE, SESSION_AUTHORIZATION, SettingMap, SettingValue, is_identity};
 
 /// One simple query that takes a server from the settings `has` to the settings `wants`; `None` if they are equal.
 pub(crate) fn difference(has: &Arc<SettingMap>, wants: &Arc<SettingMap>) -> Option<String> {
     if Arc::ptr_eq(has, wants) || has == wants {
         return None;
     }
-    let mut query = String::new();
-    for (name, value) in has.iter().filter(|(name, _)| !wants.contains_key(*name)) {
+    // Whatever role the session takes, its settings are set by who logged in.
+    let mut query: String =
+        has.keys().filter(|name| is_identity(name)).rev().map(|name| reset(name)).collect();
+    for (name, value) in has.iter().filter(|(name, _)| !is_identity(name) && !wants.contains_key(*name)) {
         if *value != SettingValue::Defined {
-            let _ = write!(query, "RESET {};", quoted_name(name));
+            query += &reset(name);
         }
     }
-    for (name, value) in wants.iter().filter(|(name, value)| has.get(*name) != Some(value)) {
-        let _ = match value {
-            SettingValue::Plain(value) => {
-                write!(query, "SELECT {};", assignment(name, value, Lasting::Session))
-            }
-            SettingValue::Sql(value) => write!(query, "SET {} TO {value};", quoted_name(name)),
-            SettingValue::Defined if has.contains_key(name) => write!(query, "RESET {};", quoted_name(name)),
+    for (name, value) in
+        wants.iter().filter(|(name, value)| !is_identity(name) && has.get(*name) != Some(value))
+    {
+        query += &match value {
+            SettingValue::Plain(_) | SettingValue::Sql(_) => set(name, value),
+            SettingValue::Defined if has.contains_key(name) => reset(name),
             SettingValue::Defined => {
                 let set = assignment(name, "", Lasting::Session);
-                let missing = format!("pg_catalog.current_setting({},true) IS NULL", literal(name));
-                write!(query, "SELECT {set} WHERE {missing};")
+                format!("SELECT {set} WHERE pg_catalog.current_setting({},true) IS NULL;", literal(name))
             }
         };
     }
+    for name in [SESSION_AUTHORIZATION, ROLE] {
+        query.extend(wants.get(name).map(|value| set(name, value)));
+    }
     (!query.is_empty()).then_some(query)
+}
+
+fn reset(name: &str) -> String {
+    format!("RESET {};", quoted_name(name))
+}
+
+fn set(name: &str, value: &SettingValue) -> String {
+    match value {
+        SettingValue::Plain(value) => format!("SELECT {};", assignment(name, value, Lasting::Session)),
+        SettingValue::Sql(value) => format!("SET {} TO {value};", quoted_name(name)),
+        SettingValue::Defined => String::new(),
+    }
 }
 
 /// How long a value lasts.
@@ -86,6 +100,18 @@ mod tests {
         let back = difference(&some, &none).unwrap();
         assert_eq!(back, "RESET \"my\".\"var\";RESET \"search_path\";RESET \"timezone\";");
         assert_eq!(literal(r"it's a \"), r"E'it''s a \\'");
+    }
+
+    #[test]
+    fn settings_are_set_by_who_logged_in() {
+        let sql = |text: &str| SettingValue::Sql(text.to_owned());
+        let ann = map(&[("role", sql("ann")), ("session_authorization", sql("bob"))]);
+        let also = map(&[("a", sql("1")), ("role", sql("ann")), ("session_authorization", sql("bob"))]);
+        let become_ann = r#"SET "session_authorization" TO bob;SET "role" TO ann;"#;
+        let leave = r#"RESET "session_authorization";RESET "role";"#;
+        assert_eq!(difference(&map(&[]), &ann).unwrap(), become_ann);
+        assert_eq!(difference(&ann, &also).unwrap(), format!(r#"{leave}SET "a" TO 1;{become_ann}"#));
+        assert_eq!(difference(&ann, &map(&[])).unwrap(), leave);
     }
 
     #[test]

@@ -349,8 +349,8 @@ impl Session {
         let fields = ErrorFields::new(body);
         let head = self.ledger.head();
         if let Some(Owed::SimpleQuery(Audience::Proxy, _)) = head {
-            let standby = linked(&mut self.link).role == NodeRole::Standby;
-            let node_fails = fields.is_fatal() || (standby && node_is_at_fault(fields.sqlstate()));
+            // A standby may not know yet what a setting names, such as a role.
+            let node_fails = fields.is_fatal() || linked(&mut self.link).role == NodeRole::Standby;
             if self.is_preparing() && node_fails {
                 return Ok(self.send_again());
             }

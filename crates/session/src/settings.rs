@@ -76,9 +76,14 @@ impl Settings {
         &self.committed
     }
 
-    /// Whether a setting is there that makes reads on a standby fail.
+    /// Whether a setting is there that makes reads on a standby fail, or may be: a standby refuses serializable transactions.
     pub(crate) fn needs_primary(&self) -> bool {
-        self.current().contains_key("default_transaction_isolation")
+        let isolation = self.current().get(ISOLATION).and_then(word);
+        match isolation.as_deref() {
+            None => self.current().contains_key(ISOLATION),
+            Some("read uncommitted" | "read committed" | "repeatable read") => false,
+            Some(_) => true,
+        }
     }
 
     /// A SET or RESET succeeded.
@@ -86,28 +91,43 @@ impl Settings {
         match &change.change {
             Change::Set { name, .. } | Change::Reset { name } if is_of_transaction(name) => {}
             _ if change.scope == Scope::Local => self.note_local(&change.change),
-            Change::Set { name, .. } | Change::Reset { name } if is_identity(name) => return Kept::No,
             // What the backslash means depends on a setting that may be another when this is replayed.
             Change::Set { value, .. } if value.contains('\\') => return Kept::No,
             Change::Set { .. } if self.current().len() >= SETTINGS_MAX => return Kept::No,
-            Change::Set { name, value } => {
-                self.top().insert(name.clone(), SettingValue::Sql(value.clone()));
-            }
+            Change::Set { name, value } => self.put(name, Some(SettingValue::Sql(value.clone()))),
             Change::Reset { name } => {
                 let value = self.startup.get(name).cloned().or_else(|| defined(name));
-                match value {
-                    Some(value) => self.top().insert(name.clone(), value),
-                    None => self.top().remove(name),
-                };
+                self.put(name, value);
             }
             Change::ResetAll => {
                 let mut values = SettingMap::clone(&self.startup);
+                values.retain(|name, _| !is_identity(name));
+                let identity = self.current().iter().filter(|(name, _)| is_identity(name));
+                values.extend(identity.map(|(name, value)| (name.clone(), value.clone())));
                 keep_defined(self.current(), &mut values);
                 *self.top() = values;
             }
-            Change::TransactionDefaults { .. } | Change::Other => return Kept::No,
+            Change::TransactionDefaults { text } => {
+                let Some(defaults) = transaction_defaults(text) else { return Kept::No };
+                for (name, value) in defaults {
+                    self.put(name, Some(SettingValue::Plain(value.to_owned())));
+                }
+            }
+            Change::Other => return Kept::No,
         }
         Kept::Yes
+    }
+
+    /// Gives a setting a value, or none. Who the session is decides about the role: it is none then.
+    fn put(&mut self, name: &str, value: Option<SettingValue>) {
+        let top = self.top();
+        match value {
+            Some(value) => top.insert(name.to_owned(), value),
+            None => top.remove(name),
+        };
+        if name == SESSION_AUTHORIZATION {
+            top.remove(ROLE);
+        }
     }
 
     /// The values that the start-up packet gave to what is reset by this.
@@ -293,7 +313,9 @@ fn shapes_parsing(name: &str) -> bool {
             | "default_text_search_config"
             | "intervalstyle"
             | "lc_monetary"
+            | "role"
             | "search_path"
+            | "session_authorization"
             | "standard_conforming_strings"
             | "timezone"
             | "timezone_abbreviations"
@@ -302,10 +324,56 @@ fn shapes_parsing(name: &str) -> bool {
     )
 }
 
-/// Settings that stand for an identity cannot be replayed by name.
-fn is_identity(name: &str) -> bool {
-    matches!(name, "role" | "session_authorization")
+/// Settings that say who the session is. RESET ALL leaves them alone.
+pub(crate) fn is_identity(name: &str) -> bool {
+    matches!(name, ROLE | SESSION_AUTHORIZATION)
 }
+
+/// Whose rights the session has.
+pub(crate) const ROLE: &str = "role";
+/// Who the session is: it may take any role of this one's.
+pub(crate) const SESSION_AUTHORIZATION: &str = "session_authorization";
+
+/// A value that is one word or string, in lower case.
+fn word(value: &SettingValue) -> Option<String> {
+    match value {
+        SettingValue::Plain(text) => Some(text.to_ascii_lowercase()),
+        SettingValue::Sql(text) => Some(text.trim_matches('\'').to_ascii_lowercase()),
+        SettingValue::Defined => None,
+    }
+}
+
+/// The settings that `SET SESSION CHARACTERISTICS AS TRANSACTION` gives, or nothing if there is more in the text.
+fn transaction_defaults(text: &str) -> Option<Vec<(&'static str, &'static str)>> {
+    let text = text.to_ascii_lowercase().replace(',', " ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut rest = &words[..];
+    let mut defaults = Vec::new();
+    while !rest.is_empty() {
+        let (name, value, behind) = match rest {
+            ["isolation", "level", "serializable", behind @ ..] => (ISOLATION, "serializable", behind),
+            ["isolation", "level", "repeatable", "read", behind @ ..] => {
+                (ISOLATION, "repeatable read", behind)
+            }
+            ["isolation", "level", "read", "committed", behind @ ..] => (ISOLATION, "read committed", behind),
+            ["isolation", "level", "read", "uncommitted", behind @ ..] => {
+                (ISOLATION, "read uncommitted", behind)
+            }
+            ["read", "only", behind @ ..] => (READ_ONLY, "on", behind),
+            ["read", "write", behind @ ..] => (READ_ONLY, "off", behind),
+            ["deferrable", behind @ ..] => (DEFERRABLE, "on", behind),
+            ["not", "deferrable", behind @ ..] => (DEFERRABLE, "off", behind),
+            _ => return None,
+        };
+        defaults.push((name, value));
+        rest = behind;
+    }
+    Some(defaults)
+}
+
+const ISOLATION: &str = "default_transaction_isolation";
+const READ_ONLY: &str = "default_transaction_read_only";
+const DEFERRABLE: &str = "default_transaction_deferrable";
 
 /// Settings that end with the running transaction, however they are set.
 fn is_of_transaction(name: &str) -> bool {

@@ -76,9 +76,39 @@ fn reset_goes_back_to_the_start_up_value() {
 }
 
 #[test]
-fn identity_is_not_replayed() {
+fn who_the_session_is_decides_about_its_role() {
     let mut it = fresh();
-    assert_eq!(it.apply(&set("role", "ann")), Kept::No);
-    assert_eq!(it.apply(&reset("session_authorization")), Kept::No);
+    it.apply(&set("role", "ann"));
+    it.apply(&SettingChange { scope: Scope::Session, change: Change::ResetAll });
+    assert_eq!(shown(&it), "role=ann timezone=UTC");
+    it.apply(&set("session_authorization", "bob"));
+    assert_eq!(shown(&it), "session_authorization=bob timezone=UTC");
+    it.rollback();
     assert_eq!(shown(&it), "timezone=UTC");
+    it.apply(&set("role", "ann"));
+    it.discard_all();
+    assert_eq!(shown(&it), "timezone=UTC");
+}
+
+#[test]
+fn session_characteristics_are_settings() {
+    let defaults = |text: &str| {
+        let mut it = Settings::new(Arc::default());
+        let change = Change::TransactionDefaults { text: text.to_owned() };
+        let kept = it.apply(&SettingChange { scope: Scope::Session, change });
+        (kept, shown(&it), it.needs_primary())
+    };
+    let kept = |shown: &str, needs_primary| (Kept::Yes, shown.to_owned(), needs_primary);
+    assert_eq!(
+        defaults("ISOLATION LEVEL Serializable, READ ONLY"),
+        kept("default_transaction_isolation=serializable default_transaction_read_only=on", true)
+    );
+    assert_eq!(
+        defaults("read write isolation level repeatable read, not deferrable"),
+        kept(
+            "default_transaction_deferrable=off default_transaction_isolation=repeatable read default_transaction_read_only=off",
+            false
+        )
+    );
+    assert_eq!(defaults("READ /* what */ ONLY").0, Kept::No);
 }

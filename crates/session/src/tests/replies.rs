@@ -208,12 +208,14 @@ fn settings_that_another_server_refuses_end_the_session() {
     let (then, refused) = prepared(NodeRole::Primary, std::slice::from_ref(&refusal));
     assert_eq!(then.unwrap_err(), SessionError::SettingsRefused);
     assert_eq!(refused.unwrap(), refusal[5..]);
-    for role in [NodeRole::Primary, NodeRole::Standby] {
-        let (then, _) = prepared(role, &[error(Severity::Fatal, "57P01")]);
-        assert!(
-            matches!(then, Ok(AfterReplies::SendAgain(bytes)) if bytes.is_empty()),
-            "it was only going away"
-        );
+    let fatal = || error(Severity::Fatal, "57P01");
+    for (role, says, why) in [
+        (NodeRole::Primary, fatal(), "it was only going away"),
+        (NodeRole::Standby, fatal(), "it was only going away"),
+        (NodeRole::Standby, refusal, "it may know less than the primary"),
+    ] {
+        let (then, _) = prepared(role, &[says]);
+        assert!(matches!(then, Ok(AfterReplies::SendAgain(bytes)) if bytes.is_empty()), "{why}");
     }
 }
 

@@ -215,7 +215,7 @@ fn what_cannot_be_replayed_pins() {
         ("LISTEN c", "listen"),
         ("SET my.x TO 'one'; SELECT 'a'", ""),
         ("SELECT 'a'; SELECT 'b'; SET my.x TO 'one'; SELECT 1/0", ""),
-        ("SET role TO 'ann'", "setting"),
+        ("SET role TO 'ann'", ""),
         ("SET LOCAL role TO 'ann'", ""),
         ("SET my.x TO 'one'", ""),
         ("SET transaction_read_only TO 'on'", ""),

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use crate::Reported;
 
 /// The settings that the model reports, as it spells them, with their defaults.
-const REPORTED: [(&str, &str); 2] = [("application_name", ""), ("DateStyle", "ISO, MDY")];
+const REPORTED: [(&str, &str); 4] = [
+    ("application_name", ""),
+    ("DateStyle", "ISO, MDY"),
+    ("default_transaction_read_only", "off"),
+    ("session_authorization", "login"),
+];
 
 #[derive(Clone, Debug)]
 pub(in crate::tests) struct Gucs {
@@ -54,6 +59,21 @@ impl Gucs {
         let value = self.canonical(name, value);
         self.local.remove(name);
         self.session.insert(name.to_owned(), value);
+        self.changed_identity(name);
+    }
+
+    /// Who the session is decides about its role.
+    fn changed_identity(&mut self, name: &str) {
+        if name == "session_authorization" {
+            self.local.remove("role");
+            self.session.remove("role");
+        }
+    }
+
+    /// As whom statements run.
+    pub(super) fn identity(&self) -> String {
+        let (session, role) = (self.show("session_authorization"), self.show("role"));
+        if session == "login" && role.is_empty() { String::new() } else { format!(" by {session} {role}") }
     }
 
     pub(super) fn set_local(&mut self, name: &str, value: &str) {
@@ -84,6 +104,7 @@ impl Gucs {
             Some(value) => self.session.insert(name.to_owned(), value.clone()),
             None => self.session.remove(name),
         };
+        self.changed_identity(name);
     }
 
     pub(super) fn reset_local(&mut self, name: &str) {
@@ -92,8 +113,21 @@ impl Gucs {
     }
 
     pub(super) fn reset_all(&mut self) {
-        self.local.clear();
+        let identity = |name: &String| matches!(&name[..], "role" | "session_authorization");
+        self.local.retain(|name, _| identity(name));
+        let kept: Vec<_> = self
+            .session
+            .iter()
+            .filter(|(name, _)| identity(name))
+            .map(|(n, v)| (n.clone(), v.clone()))
+            .collect();
         self.session = self.startup.clone();
+        self.session.extend(kept);
+    }
+
+    pub(super) fn discard_all(&mut self) {
+        self.reset_all();
+        self.reset("session_authorization");
     }
 
     pub(super) fn end_transaction(&mut self) {

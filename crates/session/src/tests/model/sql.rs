@@ -82,6 +82,8 @@ fn command(text: &str) -> Option<Command> {
         "RESET ALL" => Command::Reset(None),
         "ROLLBACK" => Command::Rollback,
         "SELECT $1::text" => Command::Parameter(None),
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" => default_read_only("on"),
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE" => default_read_only("off"),
         "SELECT 1/0" => Command::DivideByZero,
         "SELECT count(*) FROM t" => Command::Count,
         _ if text.starts_with("SELECT pg_catalog.set_config(") => {
@@ -120,6 +122,10 @@ fn command(text: &str) -> Option<Command> {
             }
         }
     })
+}
+
+fn default_read_only(value: &str) -> Command {
+    Command::Set { local: false, name: "default_transaction_read_only".to_owned(), value: value.to_owned() }
 }
 
 impl Command {
@@ -163,7 +169,7 @@ impl Model {
             before: self.gucs.clone(),
         });
         transaction.explicit |= explicit;
-        transaction.read_only |= read_only;
+        transaction.read_only |= read_only || self.gucs.show("default_transaction_read_only") == "on";
     }
 
     pub(super) fn is_failed(&self) -> bool {
@@ -198,6 +204,7 @@ impl Model {
 
     pub(super) fn write(&mut self, what: String) -> Result<(), Failed> {
         let Some(transaction) = &mut self.transaction else { panic!("writes have a transaction") };
+        let what = what + &self.gucs.identity();
         if transaction.read_only || self.role == NodeRole::Standby {
             if !transaction.read_only {
                 self.database.borrow_mut().refused_writes.push(what);
@@ -283,7 +290,7 @@ impl Model {
                 if self.transaction.as_ref().is_some_and(|t| t.explicit) {
                     return Err(("25001", "DISCARD ALL cannot run inside a transaction block".to_owned()));
                 }
-                self.gucs.reset_all();
+                self.gucs.discard_all();
                 self.statements.clear();
                 // It is committed at once, also in a pipeline.
                 self.commit();
