@@ -26,18 +26,18 @@ pub(super) fn run() {
         let beside = format!("sqlparser parses in {} ns", sqlparser_time(text).as_nanos());
         let miss = least(|| {
             let mut cold = Classifier::new(Settings { cache_entries: 1, ..Settings::default() }, 1);
-            black_box(cold.classify(black_box(text.as_bytes()), LEXING));
+            black_box(cold.classify(black_box(text.as_bytes()), LEXING, None));
         });
         print(&format!("classify, miss, {name}"), miss, &beside);
         let exact = least(|| {
-            black_box(classifier.classify(black_box(text.as_bytes()), LEXING));
+            black_box(classifier.classify(black_box(text.as_bytes()), LEXING, None));
         });
         print(&format!("classify, same text again, {name}"), exact, "");
         let mut count = 0u64;
         let normal = least(|| {
             count += 1;
             let other = text.replace("4711", &count.to_string());
-            black_box(classifier.classify(black_box(other.as_bytes()), LEXING));
+            black_box(classifier.classify(black_box(other.as_bytes()), LEXING, None));
         });
         print(&format!("classify, other literals, {name}"), normal, "with the making of the text");
     }

@@ -326,7 +326,7 @@ impl Session {
     }
 
     fn query(&mut self, frame: &[u8], text: &[u8], step: &mut Step<'_>) -> Advance {
-        let verdict = step.classifier.classify(text, self.lexing);
+        let verdict = step.classifier.classify(text, self.lexing, None);
         let after = AfterStatement::of_string(text, verdict, step.classifier, self.lexing);
         let verdict = Verdict { binds: AfterStatement::binds(after.as_ref(), verdict), ..verdict };
         let deallocated = self.deallocated(after.as_ref());

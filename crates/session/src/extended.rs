@@ -57,7 +57,7 @@ impl Session {
     }
 
     fn parse_named(&mut self, parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
-        let verdict = step.classifier.classify(parse.text, self.lexing);
+        let verdict = step.classifier.classify(parse.text, self.lexing, None);
         let failed = self.status == TransactionStatus::Failed && !ends_failed_block(verdict.kind);
         if failed && self.ledger.owes_ready() {
             return Ensured::Wait;
@@ -97,7 +97,7 @@ impl Session {
 
     /// Defines a statement that servers are known to accept.
     pub(crate) fn define_proven(&mut self, parse: Parse<'_>, step: &mut Step<'_>) {
-        let verdict = step.classifier.classify(parse.text, self.lexing);
+        let verdict = step.classifier.classify(parse.text, self.lexing, None);
         let after = AfterStatement::of(parse.text, verdict)
             .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
         let statement = Statement::new(&self.namer, parse.text, parse.types, verdict, after.map(Arc::new));
@@ -108,7 +108,7 @@ impl Session {
     }
 
     fn parse_unnamed(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
-        let verdict = step.classifier.classify(parse.text, self.lexing);
+        let verdict = step.classifier.classify(parse.text, self.lexing, None);
         let after = AfterStatement::of(parse.text, verdict);
         let token = match self.deallocated(after.as_ref()) {
             None => {

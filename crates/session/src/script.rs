@@ -25,7 +25,7 @@ impl AfterStatement {
         let cut = pgweir_sql::statements(text, lexing).unwrap_or_default();
         let parts = cut.into_iter().map(|range| {
             let statement = &text[range];
-            let verdict = classifier.classify(statement, lexing);
+            let verdict = classifier.classify(statement, lexing, None);
             Self::of(statement, verdict).unwrap_or_else(|| Self::plain(verdict.kind))
         });
         Some(Self { parts: parts.collect(), ..Self::plain(Kind::Multi) })

@@ -164,12 +164,12 @@ impl Segment {
         match tag {
             FrontendTag::Query => {
                 let text = body::query_text(body).ok_or(malformed)?;
-                self.need(needs(known.classifier.classify(text, known.lexing)));
+                self.need(needs(known.classifier.classify(text, known.lexing, None)));
                 self.extent = Extent::Ended;
             }
             FrontendTag::Parse => {
                 let parse = Parse::read(body).ok_or(malformed)?;
-                let needs = needs(known.classifier.classify(parse.text, known.lexing));
+                let needs = needs(known.classifier.classify(parse.text, known.lexing, None));
                 if self.begins == Begins::Simple && known.is_proven(&parse) {
                     self.put_off = needs;
                 } else {

@@ -405,8 +405,11 @@ mod tests {
     #[test]
     fn a_later_change_of_a_name_is_not_undone_with_an_earlier_one() {
         let namer = StatementNamer::default();
-        let verdict = pgweir_sql::Classifier::new(pgweir_sql::Settings::default(), 1)
-            .classify(b"SELECT 1", pgweir_sql::Lexing::default());
+        let verdict = pgweir_sql::Classifier::new(pgweir_sql::Settings::default(), 1).classify(
+            b"SELECT 1",
+            pgweir_sql::Lexing::default(),
+            None,
+        );
         let named = |text: &[u8]| Named {
             statement: Arc::new(Statement::new(&namer, text, b"\0\0", verdict, None)),
             defined_in: 0,

@@ -1,16 +1,20 @@
 //! The way from a text to its verdict, cheapest step first.
 //!
 //! Exact text in the cache, normal form in the cache, first words, then the two analyses. The verdict is a
-//! function of the normal form alone, so the caches can be left out or emptied without changing an answer.
+//! function of the normal form and of what names mean, so the caches can be left out or emptied without changing an answer.
 //! Invariant: never fails and never panics, whatever the bytes; memory and time are bounded by the length of
 //! the text and by [`Settings`].
-//! Absent: the catalog of the user's own functions, and routing hints.
+//! Absent: routing hints.
+
+use std::ops::Range;
 
 use memchr::memchr;
 
 use crate::cache::Cache;
+use crate::catalog::Naming;
 use crate::head::{self, Rest, Words};
 use crate::lexer::{Lexer, Token, TokenKind};
+use crate::names::Names;
 use crate::normal::{Normalised, normalise};
 use crate::survey::{Survey, survey};
 use crate::tree::{self, Tree};
@@ -75,22 +79,23 @@ impl Classifier {
         Classifier { settings, cache, normal: Vec::new(), tokens: Vec::new() }
     }
 
-    /// What the text is. Never fails and never panics, whatever the bytes. `text` has no trailing NUL.
-    pub fn classify(&mut self, text: &[u8], lexing: Lexing) -> Verdict {
+    /// What the text is, with names as they are in `naming`; without one only PostgreSQL's own are known. Never fails and
+    /// never panics, whatever the bytes. `text` has no trailing NUL.
+    pub fn classify(&mut self, text: &[u8], lexing: Lexing, naming: Option<&Naming>) -> Verdict {
         // Without a backslash both ways to read strings agree.
         let backslashes = !lexing.standard_conforming_strings && memchr(b'\\', text).is_some();
         if backslashes {
-            let verdict = self.through_normal_form(text, true);
+            let verdict = self.through_normal_form(text, true, naming);
             return without_trust(verdict, Reason::LexingNonstandard);
         }
         if text.len() > self.settings.cached_text_max {
-            return self.through_normal_form(text, false);
+            return self.through_normal_form(text, false, naming);
         }
-        let key = self.cache.key(text);
+        let key = self.cache.key(number(naming), text);
         if let Some(verdict) = self.cache.find(key, text) {
             return verdict;
         }
-        let verdict = self.through_normal_form(text, false);
+        let verdict = self.through_normal_form(text, false, naming);
         if self.normal != text {
             self.cache.remember(key, text, verdict);
         }
@@ -107,22 +112,53 @@ impl Classifier {
         }
     }
 
-    fn through_normal_form(&mut self, text: &[u8], backslashes: bool) -> Verdict {
+    /// A standby refused the text as a write: its shape is none for standbys, here at once and elsewhere when it is next
+    /// judged anew.
+    pub fn refused(&mut self, text: &[u8], lexing: Lexing, naming: &Naming) {
+        let backslashes = !lexing.standard_conforming_strings && memchr(b'\\', text).is_some();
+        self.release_buffers();
+        if normalise(text, backslashes, &mut self.normal) == Normalised::Unterminated
+            || self.normal.len() > self.settings.cached_text_max
+        {
+            return;
+        }
+        naming.refused.add(&self.normal);
+        for form in [text, &self.normal] {
+            let key = self.cache.key(naming.number, form);
+            self.cache.forget(key, form);
+        }
+    }
+
+    /// What a text is, without looking at what was judged before.
+    pub(crate) fn judge(&mut self, text: &[u8], names: Names<'_>) -> Verdict {
+        self.release_buffers();
+        match normalise(text, false, &mut self.normal) {
+            Normalised::Whole => self.analyse(names),
+            Normalised::Unterminated => primary(Kind::Other, Reason::TextUnterminated),
+        }
+    }
+
+    fn through_normal_form(&mut self, text: &[u8], backslashes: bool, naming: Option<&Naming>) -> Verdict {
+        let names = Names::under(naming);
         self.release_buffers();
         if normalise(text, backslashes, &mut self.normal) == Normalised::Unterminated {
             return Verdict { leaves: Leaves::Unknown, ..primary(Kind::Other, Reason::TextUnterminated) };
         }
         if std::str::from_utf8(text).is_err() {
-            return without_trust(self.analyse(), Reason::TextEncoding);
+            return without_trust(self.analyse(names), Reason::TextEncoding);
         }
         if backslashes || self.normal.len() > self.settings.cached_text_max {
-            return self.analyse();
+            return self.analyse(names);
         }
-        let key = self.cache.key(&self.normal);
+        let key = self.cache.key(number(naming), &self.normal);
         if let Some(verdict) = self.cache.find(key, &self.normal) {
             return verdict;
         }
-        let verdict = self.analyse();
+        let mut verdict = self.analyse(names);
+        if verdict.target == Target::Standby && naming.is_some_and(|naming| naming.refused.has(&self.normal))
+        {
+            verdict = without_trust(verdict, Reason::StandbyRefused);
+        }
         self.cache.remember(key, &self.normal, verdict);
         verdict
     }
@@ -136,12 +172,12 @@ impl Classifier {
     }
 
     /// The verdict on the normal form at hand.
-    fn analyse(&mut self) -> Verdict {
-        let seen = survey(&self.normal, &mut self.tokens, self.settings.walk_tokens_max);
+    fn analyse(&mut self, names: Names<'_>) -> Verdict {
+        let seen = survey(&self.normal, names, &mut self.tokens, self.settings.walk_tokens_max);
         let mut verdict = match &seen.statements[..] {
             [] => standby(Kind::Empty, Reason::ReadEmpty),
-            [statement] if !seen.multi => self.statement(statement.clone(), seen.cut),
-            _ => self.several(&seen),
+            [statement] if !seen.multi => self.statement(statement.clone(), seen.cut, names),
+            _ => self.several(&seen, names),
         };
         verdict.binds = seen.binds;
         verdict.leaves = leaves(verdict, seen.opaque);
@@ -150,12 +186,12 @@ impl Classifier {
     }
 
     /// Several statements are a read if each of them is, and no more than a query or SHOW.
-    fn several(&self, seen: &Survey) -> Verdict {
+    fn several(&self, seen: &Survey, names: Names<'_>) -> Verdict {
         if seen.cut {
             return primary(Kind::Multi, Reason::TextTooLong);
         }
         let read = seen.statements.iter().all(|statement| {
-            let verdict = self.statement(statement.clone(), false);
+            let verdict = self.statement(statement.clone(), false, names);
             verdict.target == Target::Standby && matches!(verdict.kind, Kind::Query | Kind::Show)
         });
         match read {
@@ -164,15 +200,15 @@ impl Classifier {
         }
     }
 
-    fn statement(&self, range: std::ops::Range<usize>, cut: bool) -> Verdict {
+    fn statement(&self, range: Range<usize>, cut: bool, names: Names<'_>) -> Verdict {
         let head = head::head(Words::new(&self.normal, &self.tokens, range));
         let objection = match head.rest {
             Rest::Decided(target, reason) => {
                 return Verdict { target, ..primary(head.kind, reason) };
             }
             _ if cut => Some(Reason::TextTooLong),
-            Rest::Query(range) => self.query_objection(range),
-            Rest::Relation(range) => walk::relation_objection(&self.normal, &self.tokens, range),
+            Rest::Query(range) => self.query_objection(range, names),
+            Rest::Relation(range) => walk::relation_objection(&self.normal, &self.tokens, range, names),
         };
         match objection {
             Some(reason) => primary(head.kind, reason),
@@ -182,19 +218,19 @@ impl Classifier {
 
     /// Both analyses must call a query a read; the walk alone may, in its strict form, where the parser
     /// does not understand the query or must not see it.
-    fn query_objection(&self, range: std::ops::Range<usize>) -> Option<Reason> {
-        let walked = walk::walk(&self.normal, &self.tokens, range.clone());
+    fn query_objection(&self, range: Range<usize>, names: Names<'_>) -> Option<Reason> {
+        let walked = walk::walk(&self.normal, &self.tokens, range.clone(), names);
         if let Walked::Objection(reason) = walked {
             return Some(reason);
         }
-        match (self.tree(range), walked) {
+        match (self.tree(range, names), walked) {
             (Tree::Read, _) | (Tree::Unparsed, Walked::ProvenAlone) => None,
             (Tree::Objection(reason), _) => Some(reason),
             (Tree::Unparsed, _) => Some(Reason::ParseUnknown),
         }
     }
 
-    fn tree(&self, range: std::ops::Range<usize>) -> Tree {
+    fn tree(&self, range: Range<usize>, names: Names<'_>) -> Tree {
         let (Some(first), Some(last)) = (self.tokens.get(range.start), self.tokens.get(range.end - 1)) else {
             return Tree::Unparsed;
         };
@@ -202,8 +238,13 @@ impl Classifier {
         if sql.len() > self.settings.parse_bytes_max || range.len() > self.settings.parse_tokens_max {
             return Tree::Unparsed;
         }
-        std::str::from_utf8(sql).map_or(Tree::Unparsed, tree::examine)
+        std::str::from_utf8(sql).map_or(Tree::Unparsed, |sql| tree::examine(sql, names))
     }
+}
+
+/// What names mean, in a cache's key.
+fn number(naming: Option<&Naming>) -> u64 {
+    naming.map_or(0, |naming| naming.number)
 }
 
 fn primary(kind: Kind, reason: Reason) -> Verdict {
@@ -272,4 +313,4 @@ const SHAPE_BYTES_MAX: usize = 2048;
 const BUFFER_KEPT: usize = 64 * 1024;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -88,7 +88,8 @@ mod tests {
     use crate::{Classifier, Lexing, Settings, hints};
 
     fn decided(text: &str, setting: &str) -> String {
-        let verdict = Classifier::new(Settings::default(), 7).classify(text.as_bytes(), Lexing::default());
+        let verdict =
+            Classifier::new(Settings::default(), 7).classify(text.as_bytes(), Lexing::default(), None);
         let hints = hints(text.as_bytes());
         let setting = if setting.is_empty() { Wish::default() } else { Wish::parse(setting).expect(setting) };
         let it = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), &setting);
@@ -137,7 +138,7 @@ mod tests {
         let wishes = ["auto", "primary", "standby", "node=x", "staleness=1d", "standby,staleness=1d"];
         let mut classifier = Classifier::new(Settings::default(), 7);
         for reason in Reason::ALL {
-            let verdict = classifier.classify(reason.example().as_bytes(), Lexing::default());
+            let verdict = classifier.classify(reason.example().as_bytes(), Lexing::default(), None);
             for (hint, setting) in wishes.iter().flat_map(|hint| wishes.map(|setting| (hint, setting))) {
                 let (hint, setting) = (Wish::parse(hint).unwrap(), Wish::parse(setting).unwrap());
                 let decision = decide(&verdict, Some(&hint), &setting);

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::{
-    Classifier, Decision, Fate, Hints, Leaves, Lexing, Reason, Target, Verdict, Wish, decide, hints,
+    Classifier, Decision, Fate, Hints, Leaves, Lexing, Naming, Reason, Target, Verdict, Wish, decide, hints,
     statements,
 };
 
@@ -29,8 +29,14 @@ pub struct Explanation {
 }
 
 /// Explains a text as a session with this `pgweir.route` would send it in one simple query.
-pub fn explain(classifier: &mut Classifier, text: &[u8], lexing: Lexing, setting: &Wish) -> Explanation {
-    let verdict = classifier.classify(text, lexing);
+pub fn explain(
+    classifier: &mut Classifier,
+    text: &[u8],
+    lexing: Lexing,
+    naming: Option<&Naming>,
+    setting: &Wish,
+) -> Explanation {
+    let verdict = classifier.classify(text, lexing, naming);
     let hints = hints(text);
     let decision = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), setting);
     Explanation {
@@ -117,7 +123,7 @@ mod tests {
     fn shown(text: &str, setting: &str) -> String {
         let mut classifier = Classifier::new(Settings::default(), 7);
         let setting = Wish::parse(setting).unwrap_or_default();
-        let it = explain(&mut classifier, text.as_bytes(), Lexing::default(), &setting);
+        let it = explain(&mut classifier, text.as_bytes(), Lexing::default(), None, &setting);
         let rows: Vec<String> = it.rows().iter().map(|(name, value)| format!("{name}: {value}")).collect();
         rows.join("\n")
     }

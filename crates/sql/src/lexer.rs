@@ -466,7 +466,7 @@ pub(crate) fn folded(text: &[u8], token: Token) -> Option<String> {
     Some(cut_to_identifier(name))
 }
 
-fn cut_to_identifier(mut name: String) -> String {
+pub(crate) fn cut_to_identifier(mut name: String) -> String {
     let mut end = name.len().min(63);
     while !name.is_char_boundary(end) {
         end -= 1;

@@ -7,6 +7,7 @@
 //! Absent: frames, nodes, clocks, and any syntax tree that outlives one call.
 
 mod cache;
+mod catalog;
 mod classifier;
 mod decide;
 mod detail;
@@ -27,6 +28,11 @@ mod verdict;
 mod walk;
 mod wish;
 
+pub use catalog::{
+    Body, BuiltinRow, CastRow, Catalog, CatalogRows, CatalogSize, CatalogSlot, ColumnRow, FunctionRow,
+    Language, Naming, OperatorRow, References, RelationKind, RelationRow, SearchPath, SearchPathRow, TypeRow,
+    Volatility,
+};
 pub use classifier::{Classifier, Lexing, Settings};
 pub use decide::{Decision, Fate, decide};
 pub use detail::{

@@ -1,15 +1,17 @@
 //! What every analysis knows about names: functions, relations, types, operators, settings, keywords.
 //!
 //! Why here: the two analyses are independent of each other, but must share one vocabulary, or they would
-//! disagree about names instead of structure. A catalog of the user's own objects would answer here as well.
+//! disagree about names instead of structure. [`Names`] adds those of a catalog.
 //! Invariant: unknown is an answer, and it never means safe.
-//! Absent: overloads. A name is as safe as its worst overload in `pg_catalog`.
+//! Absent: overloads of PostgreSQL's own. A name is as safe as its worst overload in `pg_catalog`.
 
 mod functions;
+mod lookup;
 mod special;
 mod words;
 
 use crate::{PinCause, Reason};
+pub(crate) use lookup::{Call, Names};
 
 /// What a function does, as far as routing goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

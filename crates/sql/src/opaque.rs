@@ -2,14 +2,17 @@
 //!
 //! Why beside [`crate::pins`]: a function of the user may take a lock or make a temporary table, and only the server can
 //! tell afterwards. The session asks it then, so what is called opaque costs one question and never a wrong answer.
-//! Conservative: calls that are none may be counted. Absent: triggers, views, operators and casts, whose code no text names.
+//! Conservative: calls that are none may be counted. Triggers, defaults and views count where a catalog tells of them.
+//! Absent: operators and casts, whose code no text names.
 
+use crate::Leaves;
 use crate::lexer::{Token, TokenKind};
-use crate::names::{self, Class, Keyword};
+use crate::names::{self, Keyword, Names};
 
 /// Watches the tokens of a normalised text go by.
 pub(crate) struct OpaqueWatch<'t> {
     text: &'t [u8],
+    names: Names<'t>,
     found: bool,
     /// Tokens of this statement seen so far.
     seen: u32,
@@ -43,16 +46,21 @@ enum Path<'t> {
 }
 
 impl<'t> OpaqueWatch<'t> {
-    pub(crate) fn new(text: &'t [u8]) -> Self {
-        Self { text, found: false, seen: 0, explains: false, before: Before::Other, name: Path::None }
+    pub(crate) fn new(text: &'t [u8], names: Names<'t>) -> Self {
+        Self { text, names, found: false, seen: 0, explains: false, before: Before::Other, name: Path::None }
     }
 
     /// The next token; semicolons between statements go to [`OpaqueWatch::end_statement`].
     pub(crate) fn see(&mut self, token: Token) {
         let bytes = token.of(self.text);
         self.seen += 1;
-        if token.kind == TokenKind::Word {
-            self.verb(bytes);
+        match token.kind {
+            TokenKind::Word => {
+                self.verb(bytes);
+                self.found |= self.names.relation_leaves(bytes) == Leaves::Unknown;
+            }
+            TokenKind::Quoted => self.found |= self.names.relation_leaves(inside(bytes)) == Leaves::Unknown,
+            _ => {}
         }
         self.found |= token.kind == TokenKind::Open && self.is_opaque_call();
         self.name = match (self.name, token.kind) {
@@ -83,7 +91,7 @@ impl<'t> OpaqueWatch<'t> {
 
     /// A statement ends here, by a semicolon or with the text.
     pub(crate) fn end_statement(&mut self) {
-        *self = Self { found: self.found, ..Self::new(self.text) };
+        *self = Self { found: self.found, ..Self::new(self.text, self.names) };
     }
 
     /// Whether something opaque was seen.
@@ -114,7 +122,7 @@ impl<'t> OpaqueWatch<'t> {
             Before::Name => true,
             Before::Close | Before::Other => false,
         };
-        !makes_list && matches!(names::function(schema, name), None | Some(Class::Unproven))
+        !makes_list && self.names.call_leaves(schema, name) == Leaves::Unknown
     }
 
     /// Whether this unquoted word before a parenthesis can be a function at all.

@@ -251,7 +251,7 @@ impl SetConfigCall {
 
 /// What the code in a `DO` body may leave behind, strings within strings included: its words are read
 /// without regard to quotes and comments. A SET is one unless it may belong to an UPDATE, MERGE or ALTER.
-fn in_code(code: &[u8]) -> Option<PinCause> {
+pub(crate) fn in_code(code: &[u8]) -> Option<PinCause> {
     let (mut set, mut changes) = (false, false);
     for part in code.split_inclusive(|byte| !is_word_byte(*byte)) {
         let separator = part.last().copied().filter(|byte| !is_word_byte(*byte));

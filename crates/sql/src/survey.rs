@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::PinCause;
 use crate::lexer::{Lexer, Token, TokenKind};
+use crate::names::Names;
 use crate::opaque::OpaqueWatch;
 use crate::pins::PinWatch;
 
@@ -25,10 +26,10 @@ pub(crate) struct Survey {
 }
 
 /// Surveys `text`, a normal form. `tokens` is cleared first and then holds at most `tokens_max`.
-pub(crate) fn survey(text: &[u8], tokens: &mut Vec<Token>, tokens_max: usize) -> Survey {
+pub(crate) fn survey(text: &[u8], names: Names<'_>, tokens: &mut Vec<Token>, tokens_max: usize) -> Survey {
     tokens.clear();
     let mut pins = PinWatch::new(text);
-    let mut opaque = OpaqueWatch::new(text);
+    let mut opaque = OpaqueWatch::new(text, names);
     let mut survey = Survey { statements: Vec::new(), cut: false, multi: false, binds: None, opaque: false };
     let mut body = CompoundBody::default();
     let mut start = 0;

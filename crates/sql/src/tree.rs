@@ -10,14 +10,14 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, Ident, ObjectName, Query, Select, SetExpr,
-    Statement, TableFactor, Visit, Visitor,
+    AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
+    ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
 use crate::Reason;
-use crate::names::{self, Keyword};
+use crate::names::{self, Call, Keyword, Names};
 
 /// What the parser's tree says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,25 +31,27 @@ pub(crate) enum Tree {
 }
 
 /// Parses one statement, a normal form.
-pub(crate) fn examine(sql: &str) -> Tree {
-    catch_unwind(AssertUnwindSafe(|| parse_and_visit(sql))).unwrap_or(Tree::Unparsed)
+pub(crate) fn examine(sql: &str, names: Names<'_>) -> Tree {
+    catch_unwind(AssertUnwindSafe(|| parse_and_visit(sql, names))).unwrap_or(Tree::Unparsed)
 }
 
-fn parse_and_visit(sql: &str) -> Tree {
+fn parse_and_visit(sql: &str, names: Names<'_>) -> Tree {
     let Ok(statements) = Parser::parse_sql(&PostgreSqlDialect {}, sql) else { return Tree::Unparsed };
     let [statement @ Statement::Query(_)] = &statements[..] else {
         return Tree::Objection(Reason::ParseDisagree);
     };
-    match statement.visit(&mut Examiner) {
+    match statement.visit(&mut Examiner { names }) {
         ControlFlow::Continue(()) => Tree::Read,
         ControlFlow::Break(reason) => Tree::Objection(reason),
     }
 }
 
 /// Visits a tree up to the first objection.
-struct Examiner;
+struct Examiner<'a> {
+    names: Names<'a>,
+}
 
-impl Visitor for Examiner {
+impl Visitor for Examiner<'_> {
     type Break = Reason;
 
     fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Reason> {
@@ -78,14 +80,16 @@ impl Visitor for Examiner {
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Reason> {
-        objects(relation_objection(relation))
+        objects(self.relation_objection(relation))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Reason> {
         let objection = match factor {
-            TableFactor::Table { name, args, .. } if args.is_some() => call_objection(name),
-            TableFactor::Function { name, .. } => call_objection(name),
-            TableFactor::Table { name, .. } => relation_objection(name),
+            TableFactor::Table { name, args: Some(args), .. } => {
+                self.call_objection(name, Some(args.args.len()))
+            }
+            TableFactor::Function { name, args, .. } => self.call_objection(name, Some(args.len())),
+            TableFactor::Table { name, .. } => self.relation_objection(name),
             TableFactor::Derived { .. }
             | TableFactor::NestedJoin { .. }
             | TableFactor::UNNEST { .. }
@@ -98,14 +102,25 @@ impl Visitor for Examiner {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Reason> {
         objects(match expr {
-            Expr::Function(function) => function_objection(function),
-            Expr::Cast { data_type, .. } => type_objection(data_type),
+            Expr::Function(function) => self.function_objection(function),
+            Expr::Cast { data_type, .. } => self.type_objection(data_type),
             Expr::Convert { .. } => Some(Reason::ParseDisagree),
-            Expr::TypedString(typed) => type_objection(&typed.data_type),
+            Expr::TypedString(typed) => self.type_objection(&typed.data_type),
             Expr::BinaryOp { op: BinaryOperator::PGCustomBinaryOperator(parts), .. } => {
-                operator_objection(parts)
+                self.operator_objection(parts)
             }
-            Expr::BinaryOp { op: BinaryOperator::Custom(_), .. } => Some(Reason::OperatorUnknown),
+            Expr::BinaryOp { op: BinaryOperator::Custom(op), .. } => {
+                self.names.operator_objection(None, op.as_bytes())
+            }
+            Expr::CompoundIdentifier(parts) => self.attributes_objection(parts.get(1..)),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                access_chain.iter().find_map(|access| match access {
+                    AccessExpr::Dot(Expr::Identifier(name)) => {
+                        self.attributes_objection(Some(std::slice::from_ref(name)))
+                    }
+                    AccessExpr::Dot(_) | AccessExpr::Subscript(_) => None,
+                })
+            }
             _ => None,
         })
     }
@@ -115,70 +130,85 @@ fn objects(objection: Option<Reason>) -> ControlFlow<Reason> {
     objection.map_or(ControlFlow::Continue(()), ControlFlow::Break)
 }
 
-fn relation_objection(relation: &ObjectName) -> Option<Reason> {
-    relation.0.iter().find_map(|part| match part.as_ident() {
-        Some(ident) => names::relation_objection(folded(ident).as_bytes()),
-        None => Some(Reason::ParseDisagree),
-    })
-}
-
-fn function_objection(function: &Function) -> Option<Reason> {
-    if function.uses_odbc_syntax {
-        return Some(Reason::ParseDisagree);
+impl Examiner<'_> {
+    fn relation_objection(&self, relation: &ObjectName) -> Option<Reason> {
+        let Some(parts) = parts(relation) else { return Some(Reason::ParseDisagree) };
+        let builtin = parts.iter().find_map(|part| names::relation_objection(part.as_bytes()));
+        builtin.or_else(|| match &parts[..] {
+            [.., schema, name] => self.names.relation_objection(Some(schema.as_bytes()), name.as_bytes()),
+            [name] => self.names.relation_objection(None, name.as_bytes()),
+            [] => None,
+        })
     }
-    // COALESCE, CURRENT_TIMESTAMP and other syntax come as functions.
-    if let [part] = &function.name.0[..]
-        && let Some(Ident { value, quote_style: None, .. }) = part.as_ident()
-    {
-        let keyword = names::keyword(value.to_ascii_lowercase().as_bytes());
-        if matches!(keyword, Some(Keyword::Reserved | Keyword::ColumnName)) {
-            return None;
+
+    fn function_objection(&self, function: &Function) -> Option<Reason> {
+        if function.uses_odbc_syntax {
+            return Some(Reason::ParseDisagree);
+        }
+        // COALESCE, CURRENT_TIMESTAMP and other syntax come as functions.
+        if let [part] = &function.name.0[..]
+            && let Some(Ident { value, quote_style: None, .. }) = part.as_ident()
+        {
+            let keyword = names::keyword(value.to_ascii_lowercase().as_bytes());
+            if matches!(keyword, Some(Keyword::Reserved | Keyword::ColumnName)) {
+                return None;
+            }
+        }
+        let arguments = match &function.args {
+            FunctionArguments::List(list) if list.clauses.is_empty() => Some(list.args.len()),
+            FunctionArguments::List(_) | FunctionArguments::None | FunctionArguments::Subquery(_) => None,
+        };
+        self.call_objection(&function.name, arguments)
+    }
+
+    fn call_objection(&self, name: &ObjectName, arguments: Option<usize>) -> Option<Reason> {
+        let meaning = match parts(name).as_deref() {
+            Some([name]) => self.names.call(None, name.as_bytes(), || arguments),
+            Some([schema, name]) => self.names.call(Some(schema.as_bytes()), name.as_bytes(), || arguments),
+            _ => Call::Unknown,
+        };
+        match meaning {
+            // The walk looks at the setting's name.
+            Call::Harmless | Call::Setting => None,
+            Call::Objection(reason) => Some(reason),
+            Call::Unknown => Some(Reason::FunctionUnknown),
         }
     }
-    call_objection(&function.name)
-}
 
-fn call_objection(name: &ObjectName) -> Option<Reason> {
-    let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(folded)).collect();
-    let class = match parts.as_deref() {
-        Some([name]) => names::function(None, name.as_bytes()),
-        Some([schema, name]) => names::function(Some(schema.as_bytes()), name.as_bytes()),
-        _ => None,
-    };
-    match class {
-        Some(class) => class.objection(),
-        None => Some(Reason::FunctionUnknown),
-    }
-}
-
-fn type_objection(data_type: &DataType) -> Option<Reason> {
-    match data_type {
-        DataType::Array(
-            ArrayElemTypeDef::SquareBracket(inner, _)
-            | ArrayElemTypeDef::AngleBracket(inner)
-            | ArrayElemTypeDef::Parenthesis(inner),
-        ) => type_objection(inner),
-        DataType::Custom(name, _) => {
-            let parts: Option<Vec<String>> = name.0.iter().map(|part| part.as_ident().map(folded)).collect();
-            let known = match parts.as_deref() {
-                Some([name]) => names::is_type(None, name.as_bytes()),
-                Some([schema, name]) => names::is_type(Some(schema.as_bytes()), name.as_bytes()),
-                _ => false,
-            };
-            (!known).then_some(Reason::TypeUnknown)
+    fn type_objection(&self, data_type: &DataType) -> Option<Reason> {
+        match data_type {
+            DataType::Array(
+                ArrayElemTypeDef::SquareBracket(inner, _)
+                | ArrayElemTypeDef::AngleBracket(inner)
+                | ArrayElemTypeDef::Parenthesis(inner),
+            ) => self.type_objection(inner),
+            DataType::Custom(name, _) => match parts(name).as_deref() {
+                Some([name]) => self.names.type_objection(None, name.as_bytes()),
+                Some([schema, name]) => self.names.type_objection(Some(schema.as_bytes()), name.as_bytes()),
+                _ => Some(Reason::TypeUnknown),
+            },
+            _ => None,
         }
-        _ => None,
+    }
+
+    /// `OPERATOR(pg_catalog.+)`, as its dotted parts.
+    fn operator_objection(&self, parts: &[String]) -> Option<Reason> {
+        match parts {
+            [operator] => self.names.operator_objection(None, operator.as_bytes()),
+            [schema, operator] => self.names.operator_objection(Some(schema.as_bytes()), operator.as_bytes()),
+            _ => Some(Reason::OperatorUnknown),
+        }
+    }
+
+    /// Names behind dots.
+    fn attributes_objection(&self, names: Option<&[Ident]>) -> Option<Reason> {
+        names?.iter().find_map(|name| self.names.attribute_objection(folded(name).as_bytes()))
     }
 }
 
-/// `OPERATOR(pg_catalog.+)`, as its dotted parts.
-fn operator_objection(parts: &[String]) -> Option<Reason> {
-    let known = match parts {
-        [operator] => names::is_operator(operator.as_bytes()),
-        [schema, operator] => schema == "pg_catalog" && names::is_operator(operator.as_bytes()),
-        _ => false,
-    };
-    (!known).then_some(Reason::OperatorUnknown)
+/// The parts of a dotted name, as PostgreSQL stores them.
+fn parts(name: &ObjectName) -> Option<Vec<String>> {
+    name.0.iter().map(|part| part.as_ident().map(folded)).collect()
 }
 
 fn folded(ident: &Ident) -> String {

@@ -21,7 +21,7 @@ pub struct Verdict {
 }
 
 /// Whether a text may leave session state that it does not show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Leaves {
     /// What it leaves, the text shows.
     Nothing,

@@ -5,16 +5,17 @@
 //! every name that may be a relation, every operator, every type of a cast, row locks, INTO, and at verbs
 //! where a statement may begin.
 //! Invariant: no objection means that each token was accounted for by a rule that says why it is harmless.
-//! Absent: columns and tables of the user, which only a catalog can tell from views and functions.
+//! Absent: what the user's own names mean, which [`Names`] tells.
 
 mod calls;
 mod level;
+mod relations;
 
 use std::ops::Range;
 
 use crate::Reason;
 use crate::lexer::{Token, TokenKind};
-use crate::names::{self, Keyword};
+use crate::names::{self, Keyword, Names};
 use level::{Level, Opener};
 
 /// What the walk concludes.
@@ -29,11 +30,15 @@ pub(crate) enum Walked {
 }
 
 /// Walks the query which is `range` of `tokens`; `text` is a normal form.
-pub(crate) fn walk(text: &[u8], tokens: &[Token], range: Range<usize>) -> Walked {
+pub(crate) fn walk(text: &[u8], tokens: &[Token], range: Range<usize>, names: Names<'_>) -> Walked {
+    if let Some(reason) = names.implied_objection() {
+        return Walked::Objection(reason);
+    }
     let tokens = &tokens[range];
     let mut walk = Walk {
         text,
         tokens,
+        names,
         at: 0,
         stack: vec![Level::new(Opener::Query)],
         closed: None,
@@ -59,8 +64,20 @@ pub(crate) fn walk(text: &[u8], tokens: &[Token], range: Range<usize>) -> Walked
 }
 
 /// The objection to `COPY name [(columns)] TO STDOUT`, whose tokens up to TO these are.
-pub(crate) fn relation_objection(text: &[u8], tokens: &[Token], range: Range<usize>) -> Option<Reason> {
-    tokens[range].iter().find_map(|token| match token.kind {
+pub(crate) fn relation_objection(
+    text: &[u8],
+    tokens: &[Token],
+    range: Range<usize>,
+    names: Names<'_>,
+) -> Option<Reason> {
+    let tokens = &tokens[range];
+    relations::named(text, tokens)
+        .and_then(|(schema, name)| names.relation_objection(schema, name))
+        .or_else(|| builtin_objection(text, tokens))
+}
+
+fn builtin_objection(text: &[u8], tokens: &[Token]) -> Option<Reason> {
+    tokens.iter().find_map(|token| match token.kind {
         TokenKind::Word => names::relation_objection(token.of(text)),
         TokenKind::Quoted => names::relation_objection(unquoted(token.of(text))),
         TokenKind::Open | TokenKind::Close | TokenKind::Comma | TokenKind::Dot => None,
@@ -73,6 +90,7 @@ pub(crate) fn relation_objection(text: &[u8], tokens: &[Token], range: Range<usi
 struct Walk<'a> {
     text: &'a [u8],
     tokens: &'a [Token],
+    names: Names<'a>,
     at: usize,
     stack: Vec<Level>,
     /// What the previous token closed, if it was a closing parenthesis.
@@ -98,8 +116,11 @@ impl<'a> Walk<'a> {
             | TokenKind::Param
             | TokenKind::OpenBracket
             | TokenKind::CloseBracket
-            | TokenKind::Comma
             | TokenKind::Dot => None,
+            TokenKind::Comma => {
+                self.level().on_comma();
+                None
+            }
         }
     }
 
@@ -114,6 +135,9 @@ impl<'a> Walk<'a> {
         }
         let previous = self.previous_word();
         self.level().on_word(word, previous);
+        if let Some(reason) = self.relation() {
+            return Some(reason);
+        }
         if let Some(reason) = self.forbidden(word) {
             return Some(reason);
         }
@@ -131,7 +155,13 @@ impl<'a> Walk<'a> {
         if self.in_type_position() {
             return self.type_name(word);
         }
-        self.call(word).or_else(|| names::relation_objection(word))
+        self.call(word).or_else(|| names::relation_objection(word)).or_else(|| self.attribute(word))
+    }
+
+    /// `row.name` may call a function.
+    fn attribute(&self, name: &[u8]) -> Option<Reason> {
+        let behind_dot = self.previous_kind() == Some(TokenKind::Dot);
+        behind_dot.then(|| self.names.attribute_objection(name)).flatten()
     }
 
     /// After AS: an alias, the body of a WITH, or a window.
@@ -147,7 +177,10 @@ impl<'a> Walk<'a> {
         if self.after_as {
             return names::relation_objection(name);
         }
-        self.call(name).or_else(|| names::relation_objection(name))
+        self.call(name)
+            .or_else(|| self.relation())
+            .or_else(|| names::relation_objection(name))
+            .or_else(|| self.attribute(name))
     }
 
     /// Words that no read has in this place.
@@ -209,7 +242,7 @@ impl<'a> Walk<'a> {
                 return Some(Reason::TypeUnknown);
             }
         }
-        (!names::is_type(schema, name)).then_some(Reason::TypeUnknown)
+        self.names.type_objection(schema, name)
     }
 
     /// `word 'string'` is a cast if the word names a type.
@@ -224,11 +257,14 @@ impl<'a> Walk<'a> {
         };
         let word = self.tokens[previous].kind == TokenKind::Word && schema.is_none();
         let keyword = word && names::keyword(name).is_some();
-        (!keyword && !names::is_type(schema, name)).then_some(Reason::TypeUnknown)
+        if keyword { None } else { self.names.type_objection(schema, name) }
     }
 
     fn operator(&self) -> Option<Reason> {
-        (!names::is_operator(self.bytes(self.at))).then_some(Reason::OperatorUnknown)
+        let enclosed = matches!(self.previous_kind(), Some(TokenKind::Open | TokenKind::Dot))
+            && self.kind(self.at + 1) == Some(TokenKind::Close);
+        // `OPERATOR(schema.+)` was looked at when its parenthesis came.
+        if enclosed { None } else { self.names.operator_objection(None, self.bytes(self.at)) }
     }
 
     fn open(&mut self) -> Option<Reason> {
@@ -243,6 +279,7 @@ impl<'a> Walk<'a> {
         };
         let mut inner = Level::new(opener);
         inner.in_group = group && matches!(opener, Opener::Group | Opener::Grouping);
+        inner.from = self.level().opens_from();
         self.stack.push(inner);
         None
     }

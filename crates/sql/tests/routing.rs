@@ -1,4 +1,5 @@
-//! `docs/routing.md` lists what the code knows: its tables are rendered from the code's.
+//! `docs/routing.md` lists what the code knows: its tables are rendered from the code's. Examples are judged with the
+//! catalog of a made-up database, whose objects have names that begin with `my_`.
 //!
 //! `PGWEIR_BLESS=1` writes them anew.
 
@@ -6,7 +7,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pgweir_sql::{Classifier, Lexing, Reason, Settings, Target, Wish, decide, hints};
+use pgweir_sql::{
+    Body, BuiltinRow, CastRow, Catalog, CatalogRows, CatalogSlot, Classifier, ColumnRow, FunctionRow,
+    Language, Lexing, Naming, OperatorRow, Reason, References, RelationKind, RelationRow, SearchPath,
+    SearchPathRow, Settings, Target, TypeRow, Volatility, Wish, decide, hints,
+};
+
+#[path = "../src/catalog/fixture.rs"]
+mod fixture;
 
 #[test]
 fn the_page_has_every_reason_with_its_target_meaning_and_example() {
@@ -24,11 +32,13 @@ fn the_page_has_every_reason_with_its_target_meaning_and_example() {
 
 #[test]
 fn every_example_goes_where_the_page_says() {
+    let rows = fixture::rows(include_str!("../src/catalog/fixture.txt"));
+    let naming = fixture::naming(&rows, SearchPath::Default);
     for reason in Reason::ALL.iter().filter(|reason| !reason.example().is_empty()) {
         let lexing = Lexing { standard_conforming_strings: *reason != Reason::LexingNonstandard };
         let text = reason.example().as_bytes();
         let (hints, setting) = (hints(text), Wish::default());
-        let verdict = Classifier::new(Settings::default(), 7).classify(text, lexing);
+        let verdict = Classifier::new(Settings::default(), 7).classify(text, lexing, Some(&naming));
         let found = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), &setting);
         assert_eq!((found.reason, found.target), (*reason, target(*reason)), "{}", reason.example());
     }

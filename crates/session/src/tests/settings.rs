@@ -261,7 +261,7 @@ fn a_string_that_nobody_can_cut_pins() {
     let bound = |standard_conforming_strings| {
         let lexing = Lexing { standard_conforming_strings };
         let mut classifier = super::shell::classifier();
-        let verdict = classifier.classify(text, lexing);
+        let verdict = classifier.classify(text, lexing, None);
         let after = AfterStatement::of_string(text, verdict, &mut classifier, lexing);
         AfterStatement::binds(after.as_ref(), verdict)
     };

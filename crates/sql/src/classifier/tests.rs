@@ -3,24 +3,52 @@
 mod hostile;
 
 use super::*;
+use crate::catalog::SearchPath;
+use crate::catalog::fixture::{naming, rows};
 use crate::lexer::{Lexer, TokenKind};
 use crate::names;
 use crate::{BeginMode, CopyDirection, DiscardScope, Isolation};
 
-/// One line of `classify.tests`.
-struct Case {
+/// One line of a table such as `classify.tests`.
+pub(crate) struct Case {
     line: usize,
     sql: String,
     expected: String,
 }
 
+impl Case {
+    /// The lines of a table.
+    pub(crate) fn all(table: &str) -> Vec<Case> {
+        let lines = table.lines().enumerate();
+        let cases = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(at, line)| {
+            let (sql, expected) = line.rsplit_once(" => ").expect("each line has an arrow");
+            Case { line: at + 1, sql: sql.replace('¶', "\n"), expected: expected.to_owned() }
+        });
+        cases.collect()
+    }
+
+    /// Compares a table with what `verdict` makes of each text, and prints all differences at once.
+    #[track_caller]
+    pub(crate) fn check(cases: &[Case], mut verdict: impl FnMut(&str) -> Verdict) {
+        let wrong: Vec<String> = cases
+            .iter()
+            .filter_map(|case| {
+                let found = printed(verdict(&case.sql));
+                let right = found == case.expected;
+                (!right).then(|| {
+                    format!(
+                        "line {}: {}\n  found    {found}\n  expected {}",
+                        case.line, case.sql, case.expected
+                    )
+                })
+            })
+            .collect();
+        assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    }
+}
+
 fn cases() -> Vec<Case> {
-    let lines = include_str!("classify.tests").lines().enumerate();
-    let cases = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(at, line)| {
-        let (sql, expected) = line.rsplit_once(" => ").expect("each line has an arrow");
-        Case { line: at + 1, sql: sql.replace('¶', "\n"), expected: expected.to_owned() }
-    });
-    cases.collect()
+    Case::all(include_str!("classify.tests"))
 }
 
 fn fresh() -> Classifier {
@@ -28,10 +56,10 @@ fn fresh() -> Classifier {
 }
 
 fn classify(sql: &str) -> Verdict {
-    fresh().classify(sql.as_bytes(), Lexing::default())
+    fresh().classify(sql.as_bytes(), Lexing::default(), None)
 }
 
-fn printed(verdict: Verdict) -> String {
+pub(crate) fn printed(verdict: Verdict) -> String {
     let target = match verdict.target {
         Target::Standby => "standby",
         Target::Primary => "primary",
@@ -78,19 +106,8 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// Compares the table with what `verdict` makes of each text, and prints all differences at once.
-fn check(mut verdict: impl FnMut(&str) -> Verdict) {
-    let wrong: Vec<String> = cases()
-        .iter()
-        .filter_map(|case| {
-            let found = printed(verdict(&case.sql));
-            let right = found == case.expected;
-            (!right).then(|| {
-                format!("line {}: {}\n  found    {found}\n  expected {}", case.line, case.sql, case.expected)
-            })
-        })
-        .collect();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+fn check(verdict: impl FnMut(&str) -> Verdict) {
+    Case::check(&cases(), verdict);
 }
 
 #[test]
@@ -103,7 +120,7 @@ fn table_of_verdicts() {
 fn a_warm_cache_answers_as_a_fresh_one() {
     let mut classifier = fresh();
     for _ in 0..4 {
-        check(|sql| classifier.classify(sql.as_bytes(), Lexing::default()));
+        check(|sql| classifier.classify(sql.as_bytes(), Lexing::default(), None));
     }
 }
 
@@ -113,8 +130,8 @@ fn a_tiny_cache_answers_as_a_large_one() {
     let mut classifier = Classifier::new(settings, 1);
     for _ in 0..3 {
         check(|sql| {
-            classifier.classify(sql.as_bytes(), Lexing::default());
-            classifier.classify(sql.as_bytes(), Lexing::default())
+            classifier.classify(sql.as_bytes(), Lexing::default(), None);
+            classifier.classify(sql.as_bytes(), Lexing::default(), None)
         });
     }
 }
@@ -134,11 +151,11 @@ fn comments_and_whitespace_around_a_text_change_nothing() {
 fn comments_that_differ_each_time_evict_nothing_from_the_cache() {
     let mut classifier = Classifier::new(Settings { cache_entries: 8, ..Settings::default() }, 7);
     for _ in 0..2 {
-        classifier.classify(b"SELECT a FROM hot", Lexing::default());
+        classifier.classify(b"SELECT a FROM hot", Lexing::default(), None);
     }
     for request in 0..10_000 {
         let text = format!("/* pgweir: standby */ SELECT b FROM t /*traceparent='00-{request:032x}-01'*/");
-        assert_eq!(classifier.classify(text.as_bytes(), Lexing::default()).reason, Reason::Read);
+        assert_eq!(classifier.classify(text.as_bytes(), Lexing::default(), None).reason, Reason::Read);
     }
     // The shape of the many, and the one text that came twice, in both its forms.
     let shown = format!("{:?}", classifier.cache);
@@ -196,7 +213,7 @@ fn case_blanks_and_literals_change_nothing() {
             let varied = varied(sql, &mut random);
             let cold = classify(&varied);
             for _ in 0..3 {
-                assert_eq!(classifier.classify(varied.as_bytes(), Lexing::default()), cold, "{varied}");
+                assert_eq!(classifier.classify(varied.as_bytes(), Lexing::default(), None), cold, "{varied}");
             }
             cold
         });
@@ -356,9 +373,9 @@ fn any_bytes_get_an_answer() {
         }
         for standard_conforming_strings in [true, false] {
             let lexing = Lexing { standard_conforming_strings };
-            let verdict = classifier.classify(&text, lexing);
+            let verdict = classifier.classify(&text, lexing, None);
             assert_eq!(
-                fresh().classify(&text, lexing),
+                fresh().classify(&text, lexing, None),
                 verdict,
                 "round {round}: {}",
                 String::from_utf8_lossy(&text)
@@ -394,7 +411,7 @@ fn backslashes_are_not_trusted_when_they_may_escape() {
     let lexing = Lexing { standard_conforming_strings: false };
     let mut classifier = fresh();
     let mut ask = |sql: &str| {
-        let verdict = classifier.classify(sql.as_bytes(), lexing);
+        let verdict = classifier.classify(sql.as_bytes(), lexing, None);
         (verdict.target, verdict.kind, verdict.reason)
     };
     assert_eq!(ask("SELECT 'a'"), (Target::Standby, Kind::Query, Reason::Read));
@@ -406,18 +423,18 @@ fn backslashes_are_not_trusted_when_they_may_escape() {
     assert_eq!(ask(r"SELECT 'a\\'; DELETE FROM t; --'"), (Target::Primary, Kind::Multi, Reason::MultiOther));
     assert_eq!(ask(r"SET x = 'a\'; b'"), (Target::Primary, Kind::Set, Reason::KindSet));
     // The same text read the standard way is another text, and the cache must know.
-    let standard = classifier.classify(br"SELECT 'a\'", Lexing::default());
+    let standard = classifier.classify(br"SELECT 'a\'", Lexing::default(), None);
     assert_eq!(standard.target, Target::Standby);
 }
 
 #[test]
 fn text_that_is_not_utf8_goes_to_the_primary() {
-    let verdict = fresh().classify(b"SELECT '\xff'", Lexing::default());
+    let verdict = fresh().classify(b"SELECT '\xff'", Lexing::default(), None);
     assert_eq!(
         (verdict.target, verdict.kind, verdict.reason),
         (Target::Primary, Kind::Query, Reason::TextEncoding)
     );
-    let verdict = fresh().classify(b"BEGIN /* \xff */", Lexing::default());
+    let verdict = fresh().classify(b"BEGIN /* \xff */", Lexing::default(), None);
     assert_eq!(verdict.kind, Kind::Begin(BeginMode::default()));
 }
 
@@ -427,11 +444,12 @@ fn every_reason_has_its_own_code_and_a_true_example() {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), Reason::ALL.len());
+    let naming = naming(&rows(include_str!("../catalog/fixture.txt")), SearchPath::Default);
     let lexing = |reason| Lexing { standard_conforming_strings: reason != Reason::LexingNonstandard };
     for reason in Reason::ALL.iter().copied().filter(|reason| !reason.example().is_empty()) {
         let text = reason.example().as_bytes();
         let (hints, setting) = (crate::hints(text), crate::Wish::default());
-        let verdict = fresh().classify(text, lexing(reason));
+        let verdict = fresh().classify(text, lexing(reason), Some(&naming));
         let decision = crate::decide(&verdict, hints.as_ref().map(|it| &it.wish), &setting);
         assert_eq!(decision.reason, reason, "{}", reason.example());
     }

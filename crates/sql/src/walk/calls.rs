@@ -8,7 +8,7 @@ use super::Walk;
 use super::level::Opener;
 use crate::Reason;
 use crate::lexer::TokenKind;
-use crate::names::{self, Class, Keyword};
+use crate::names::{self, Call, Keyword};
 
 impl Walk<'_> {
     /// The objection to the name at hand, if a parenthesis follows it.
@@ -24,16 +24,39 @@ impl Walk<'_> {
         if (word && self.is_syntax(name)) || self.is_alias_with_columns() || self.is_with_name() {
             return None;
         }
-        let class = match self.qualifier() {
-            Qualifier::None => names::function(None, name),
-            Qualifier::Schema(schema) => names::function(Some(schema), name),
-            Qualifier::Unclear => None,
+        let meaning = match self.qualifier() {
+            Qualifier::None => self.names.call(None, name, || self.arguments()),
+            Qualifier::Schema(schema) => self.names.call(Some(schema), name, || self.arguments()),
+            Qualifier::Unclear => Call::Unknown,
         };
-        match class {
-            None => Some(Reason::FunctionUnknown),
-            Some(Class::Setting) => self.setting_call(),
-            Some(class) => class.objection(),
+        match meaning {
+            Call::Harmless => None,
+            Call::Objection(reason) => Some(reason),
+            Call::Setting => self.setting_call(),
+            Call::Unknown => Some(Reason::FunctionUnknown),
         }
+    }
+
+    /// How many arguments the call at hand gives; `None` where that is not certain, or many tokens away.
+    fn arguments(&self) -> Option<usize> {
+        let first = self.at + 2;
+        if self.kind(first) == Some(TokenKind::Close) {
+            return Some(0);
+        }
+        let (mut depth, mut commas) = (0_u32, 0);
+        for at in first..first + ARGUMENT_TOKENS_MAX {
+            match self.kind(at)? {
+                TokenKind::Open | TokenKind::OpenBracket => depth += 1,
+                TokenKind::Close if depth == 0 => return Some(commas + 1),
+                TokenKind::Close | TokenKind::CloseBracket => depth = depth.saturating_sub(1),
+                TokenKind::Comma if depth == 0 => commas += 1,
+                TokenKind::Word if depth == 0 && matches!(self.bytes(at), b"order" | b"variadic") => {
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// Whether the keyword and its parenthesis are syntax in this place.
@@ -109,16 +132,18 @@ impl Walk<'_> {
         self.kind(close) == Some(TokenKind::Close) && self.word_at(close + 1) == b"as"
     }
 
-    /// `OPERATOR(pg_catalog.+)` is as good as `+`; any other schema's operator may call any function.
+    /// `OPERATOR(pg_catalog.+)` is as good as `+`.
     fn operator_syntax(&self) -> Option<Reason> {
         let first = self.at + 2;
         let qualified = self.kind(first + 1) == Some(TokenKind::Dot);
         let op = if qualified { first + 2 } else { first };
-        let own = (!qualified || self.name(first) == Some(b"pg_catalog"))
-            && self.kind(op) == Some(TokenKind::Op)
-            && self.kind(op + 1) == Some(TokenKind::Close)
-            && names::is_operator(self.bytes(op));
-        (!own).then_some(Reason::OperatorUnknown)
+        let closed = self.kind(op) == Some(TokenKind::Op) && self.kind(op + 1) == Some(TokenKind::Close);
+        let schema = if qualified { Some(self.name(first).unwrap_or_default()) } else { None };
+        if closed {
+            self.names.operator_objection(schema, self.bytes(op))
+        } else {
+            Some(Reason::OperatorUnknown)
+        }
     }
 
     /// `current_setting('name'…)` reads only if the setting is known and not the node's.
@@ -156,6 +181,9 @@ enum Qualifier<'a> {
     /// A database, an expression, or nothing at all.
     Unclear,
 }
+
+/// How far arguments are counted, since calls may be nested as deep as a text is long.
+const ARGUMENT_TOKENS_MAX: usize = 500;
 
 fn is_setting_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.'
