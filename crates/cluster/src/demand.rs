@@ -1,6 +1,6 @@
 //! What a session asks a pool for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pgweir_wire::Lsn;
 
@@ -28,13 +28,25 @@ pub struct Demand {
     pub exclude: NodeSet,
     /// This node or none. It must still be fit, except that the primary may then read whatever `reads_on_primary` says.
     pub only: Option<NodeId>,
+    /// A standby's data must be proven to be no older; its cluster's own bound holds as well.
+    pub staleness_max: Option<Duration>,
+    /// The primary must not read while a standby is fit, also where it takes part in reads.
+    pub spares_primary: bool,
 }
 
 impl Demand {
     /// A demand without further conditions.
     #[must_use]
     pub const fn new(access: Access) -> Self {
-        Self { access, fresh_as_of: None, floor: None, exclude: NodeSet::EMPTY, only: None }
+        Self {
+            access,
+            fresh_as_of: None,
+            floor: None,
+            exclude: NodeSet::EMPTY,
+            only: None,
+            staleness_max: None,
+            spares_primary: false,
+        }
     }
 
     /// Whether this node was asked for, or none in particular.

@@ -106,8 +106,9 @@ impl NodeView {
             return false;
         }
         let young = match self.staleness_at(now) {
-            Staleness::Known(age) => age <= staleness_max,
-            Staleness::Unknown => true, // `serves_reads` has decided on it
+            Staleness::Known(age) => age <= demand.staleness_max.unwrap_or(staleness_max).min(staleness_max),
+            // `serves_reads` has decided on it, but on no bound of the demand's own.
+            Staleness::Unknown => demand.staleness_max.is_none(),
         };
         let fresh =
             demand.fresh_as_of.is_none_or(|wanted| self.fresh_as_of.is_some_and(|fresh| fresh >= wanted));
@@ -145,6 +146,12 @@ impl View {
         self.nodes.get(node.index())
     }
 
+    /// The node of this name, if one is configured at present.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<NodeId> {
+        self.configured().find(|node| *node.name == *name).map(|node| node.id)
+    }
+
     /// The nodes that are configured at present.
     pub fn configured(&self) -> impl Iterator<Item = &NodeView> {
         self.nodes.iter().filter(|node| node.serves_reads != Err(OutReason::Removed))
@@ -163,7 +170,7 @@ impl View {
         let with_primary = match self.settings.reads_on_primary {
             ReadsOnPrimary::Never => demand.only.is_some(),
             ReadsOnPrimary::WhenNone => fit.is_empty(),
-            ReadsOnPrimary::Always => true,
+            ReadsOnPrimary::Always => !demand.spares_primary || fit.is_empty(),
         };
         if with_primary {
             primary.iter().for_each(|node| fit.insert(node));

@@ -206,7 +206,7 @@ impl Session {
     #[must_use]
     pub fn demand(&self, access: Access) -> Demand {
         let fresh_as_of = if self.reads_own_writes { self.writes.last } else { None };
-        Demand { access, fresh_as_of, floor: None, exclude: self.attempt.tried, only: None }
+        Demand { fresh_as_of, exclude: self.attempt.tried, ..Demand::new(access) }
     }
 
     /// Gives the session the server it asked for. Its settings are brought to the session's first, and if it was unused for

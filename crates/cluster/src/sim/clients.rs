@@ -1,5 +1,7 @@
 //! Clients: they write, read back what they wrote, wait, and leave.
 
+use std::time::Duration;
+
 use super::shell::Shell;
 use crate::{Access, Demand, LastServers, Lease, NodeId, NodeSet, Refusal, ServerId, WaiterId};
 
@@ -71,7 +73,11 @@ impl Shell {
         let exclude =
             if self.random.below(8) == 0 { NodeSet::of(NodeId::new(tried)) } else { NodeSet::EMPTY };
         let seen = (self.random.below(8) == 0).then(|| self.view.nodes[tried].replay).flatten();
-        Demand { fresh_as_of, exclude, floor: seen, ..Demand::new(Access::Read) }
+        let staleness_max =
+            (self.random.below(8) == 0).then(|| Duration::from_millis(100 + self.random.below(2_000)));
+        let spares_primary = self.random.below(8) == 0;
+        let read = Demand::new(Access::Read);
+        Demand { fresh_as_of, exclude, floor: seen, staleness_max, spares_primary, ..read }
     }
 
     pub(super) fn work(&mut self, client: usize, server: ServerId, node: NodeId, demand: &Demand) {

@@ -1,5 +1,7 @@
 //! What must hold, compared with the truth.
 
+use std::time::Duration;
+
 use super::clients::State;
 use super::shell::Shell;
 use super::world::Life;
@@ -31,7 +33,8 @@ impl Shell {
             assert!(holds(self.ms_of(wanted)), "a read of older data than the session wrote");
         }
         assert!(demand.floor.is_none_or(|floor| real.lsn >= floor.bytes()), "a read below its floor");
-        let max_ms = self.settings.0.staleness_max.as_millis() as u64;
+        let max = demand.staleness_max.unwrap_or(Duration::MAX).min(self.settings.0.staleness_max);
+        let max_ms = max.as_millis() as u64;
         if view.primary.is_some_and(|primary| self.world.nodes[primary.index()].timeline == real.timeline) {
             assert!(holds(self.world.ms.saturating_sub(max_ms)), "a read of data beyond the cap");
         }
@@ -44,11 +47,13 @@ impl Shell {
         assert_eq!(left, None, "the server that it had last was free");
     }
 
-    /// Nobody who came earlier could have had this node.
+    /// Nobody who came earlier could have had this node. With a bound of its own on age a waiter may come to need the
+    /// primary by time alone; that is seen with the next view.
     pub(super) fn expect_first(&self, granted: WaiterId, node: NodeId) {
         for client in &self.clients {
             if let State::Waiting { waiter, demand, .. } = client.state
                 && waiter < granted
+                && demand.staleness_max.is_none()
             {
                 let fit = self.view.candidates(&demand, self.now());
                 assert!(!fit.contains(node), "{granted:?} overtook {waiter:?} on {node:?}");

@@ -177,6 +177,43 @@ fn a_standby_on_another_history_proves_nothing() {
 }
 
 #[test]
+fn a_demand_may_bound_the_age_more_tightly_than_the_cluster() {
+    let mut cluster = Cluster::ready(&[1, 1, 1], capped(1000));
+    cluster.pass(400);
+    cluster.primary(0, 5000);
+    cluster.standby(1, 5000);
+    let within = |ms| Demand { staleness_max: Some(Duration::from_millis(ms)), ..READ };
+    assert_eq!(readers(&cluster, &READ), [1, 2]);
+    assert_eq!(readers(&cluster, &within(100)), [1]);
+    assert_eq!(readers(&cluster, &within(400)), [1, 2]);
+    cluster.pass(300);
+    assert_eq!(readers(&cluster, &within(100)), [0], "nobody is so young: the primary is");
+    cluster.pass(2000);
+    assert_eq!(readers(&cluster, &within(60_000)), [0], "the cluster's own bound holds as well");
+}
+
+#[test]
+fn an_age_that_nobody_knows_is_within_no_bound() {
+    let mut cluster = Cluster::new(&[1, 1], plain());
+    cluster.standby(1, 1000);
+    cluster.fails(0, ProbeFailure::Refused);
+    assert_eq!(readers(&cluster, &READ), [1]);
+    let bounded = Demand { staleness_max: Some(Duration::from_secs(3600)), ..READ };
+    assert!(readers(&cluster, &bounded).is_empty());
+}
+
+#[test]
+fn a_demand_may_spare_a_primary_that_takes_part_in_reads() {
+    use crate::ReadsOnPrimary::Always;
+    let settings = TopologySettings { reads_on_primary: Always, ..plain() };
+    let mut cluster = Cluster::ready(&[1, 1], settings);
+    let sparing = Demand { spares_primary: true, ..READ };
+    assert_eq!(readers(&cluster, &sparing), [1]);
+    cluster.fails(1, ProbeFailure::Refused);
+    assert_eq!(readers(&cluster, &sparing), [0]);
+}
+
+#[test]
 fn reads_on_the_primary_follow_the_setting() {
     use crate::ReadsOnPrimary::{Always, Never, WhenNone};
     let table = [(Never, vec![1], vec![]), (WhenNone, vec![1], vec![0]), (Always, vec![0, 1], vec![0])];
