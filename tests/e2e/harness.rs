@@ -6,8 +6,10 @@
 
 mod messages;
 mod pgweir;
+mod random;
 mod setup;
 mod traffic;
+mod transcript;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -16,8 +18,10 @@ use pgweir_sandbox::{Client, Cluster, Node, SandboxError};
 
 pub(crate) use messages::{bind, cancel_request, execute, message, parse, query, startup, sync};
 pub(crate) use pgweir::Pgweir;
+pub(crate) use random::{Random, seed_from};
 pub(crate) use setup::{NodeEntry, Setup, program};
 pub(crate) use traffic::{Clients, with_traffic};
+pub(crate) use transcript::{ask, difference, without_source};
 
 /// A running cluster and the pgweir before it.
 pub(crate) struct Site {

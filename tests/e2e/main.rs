@@ -17,6 +17,7 @@ mod failures;
 mod floods;
 mod harness;
 mod hostile;
+mod leaks;
 mod limits;
 mod logins;
 mod networks;

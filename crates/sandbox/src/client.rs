@@ -100,6 +100,11 @@ impl Client {
         self.parameters.get(name).map(String::as_str)
     }
 
+    /// All parameters that the server reported.
+    pub fn parameters(&self) -> &BTreeMap<String, String> {
+        &self.parameters
+    }
+
     /// What a cancel request must repeat: the process number (4 bytes) and the key.
     pub fn backend_key_data(&self) -> &[u8] {
         &self.backend_key_data
@@ -123,6 +128,11 @@ impl Client {
     /// The connection itself, to send and receive whatever one likes.
     pub fn wire(&mut self) -> &mut Wire {
         &mut self.wire
+    }
+
+    /// Ends the connection as the system of a client that crashed does.
+    pub fn reset(self) -> Result<(), SandboxError> {
+        self.wire.reset()
     }
 
     /// Says goodbye.

@@ -7,6 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use crate::{SandboxError, ServerError};
 
 /// Where a server listens.
@@ -35,6 +37,7 @@ pub struct Message {
 trait Stream: Read + Write + Send {
     fn set_read_timeout(&self, timeout: Option<Duration>) -> std::io::Result<()>;
     fn shut_down_sending(&self) -> std::io::Result<()>;
+    fn discard_unsent(&self) -> std::io::Result<()>;
 }
 
 impl Wire {
@@ -95,6 +98,11 @@ impl Wire {
     /// Ends our direction and leaves the other open.
     pub fn shut_down_sending(&mut self) -> Result<(), SandboxError> {
         self.stream.shut_down_sending().map_err(SandboxError::io("shutting down"))
+    }
+
+    /// Ends the connection by a reset (RST) instead of in order.
+    pub fn reset(self) -> Result<(), SandboxError> {
+        self.stream.discard_unsent().map_err(SandboxError::io("resetting a connection"))
     }
 
     /// How long a read may take.
@@ -235,6 +243,9 @@ impl Stream for TcpStream {
     fn shut_down_sending(&self) -> std::io::Result<()> {
         self.shutdown(std::net::Shutdown::Write)
     }
+    fn discard_unsent(&self) -> std::io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
+    }
 }
 
 impl Stream for UnixStream {
@@ -243,6 +254,9 @@ impl Stream for UnixStream {
     }
     fn shut_down_sending(&self) -> std::io::Result<()> {
         self.shutdown(std::net::Shutdown::Write)
+    }
+    fn discard_unsent(&self) -> std::io::Result<()> {
+        SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 }
 
