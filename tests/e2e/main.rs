@@ -22,6 +22,7 @@ mod limits;
 mod logins;
 mod networks;
 mod operation;
+mod pins;
 mod pipelines;
 mod pools;
 mod programs;

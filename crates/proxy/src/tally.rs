@@ -184,16 +184,17 @@ pub(crate) struct PinCounts {
     cells: [(AtomicU64, AtomicU64); PIN_REASONS],
 }
 
-const PIN_REASONS: usize = PinCause::ALL.len() + 3;
+const PIN_REASONS: usize = PinCause::ALL.len() + 4;
 
 fn pin_index(reason: PinReason) -> usize {
     match reason {
         PinReason::Statement(cause) => {
             PinCause::ALL.iter().position(|it| *it == cause).expect("ALL names every cause")
         }
-        PinReason::OversizedText => PIN_REASONS - 3,
-        PinReason::Setting => PIN_REASONS - 2,
-        PinReason::SessionMode => PIN_REASONS - 1,
+        PinReason::OversizedText => PIN_REASONS - 4,
+        PinReason::Setting => PIN_REASONS - 3,
+        PinReason::SessionMode => PIN_REASONS - 2,
+        PinReason::Unasked => PIN_REASONS - 1,
     }
 }
 
@@ -211,7 +212,8 @@ impl PinCounts {
     /// Reason, sessions now, times ever.
     pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64, u64)> {
         let causes = PinCause::ALL.iter().map(|cause| PinReason::Statement(*cause));
-        let others = [PinReason::OversizedText, PinReason::Setting, PinReason::SessionMode];
+        let others =
+            [PinReason::OversizedText, PinReason::Setting, PinReason::SessionMode, PinReason::Unasked];
         causes.chain(others).map(|reason| {
             let (now, total) = &self.cells[pin_index(reason)];
             (reason.code(), now.load(Relaxed), total.load(Relaxed))

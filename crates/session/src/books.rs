@@ -10,6 +10,7 @@ use crate::dispatch::{OpenSegment, Skipping};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::ledger::{Audience, Owed, Parsed, SkipsUntilSync};
 use crate::portals::Portals;
+use crate::question::Inquiry;
 use crate::session::{Session, linked};
 use crate::settings::Kept;
 
@@ -40,6 +41,7 @@ impl Session {
                 self.statements.clear();
                 self.unnamed = None;
                 linked(&mut self.link).server.discard_all();
+                self.inquiry = Inquiry::default();
                 self.unpin(step);
             }
             (Kind::Deallocate, Some(name)) => {
@@ -90,6 +92,7 @@ impl Session {
             | Owed::OwnBind
             | Owed::OwnExecute
             | Owed::Provoked(_)
+            | Owed::Question(_)
             | Owed::Restored
             | Owed::SimpleQuery(..)
             | Owed::Sync(_) => {}

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::{Kind, Target, Verdict};
+use pgweir_sql::{Kind, PinCause, Target, Verdict};
 use pgweir_wire::body::{self, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
@@ -150,6 +150,7 @@ impl Session {
             }
             FrontendTag::FunctionCall => {
                 self.writes.open = true;
+                self.note_unknown();
                 self.open_segment = OpenSegment::No;
                 self.ledger.promise(Owed::FunctionCall);
                 Ok(self.forward_all(header))
@@ -236,8 +237,12 @@ impl Session {
         step: &mut Step<'_>,
     ) -> Result<Advance, SessionError> {
         match tag {
+            FrontendTag::Query if rest.len() < HEADER_BYTES + FIRST_WORD => Ok(Advance::Until(Next::Input)),
             FrontendTag::Query => {
-                self.pin(PinReason::OversizedText, step);
+                let bulk = is_bulk(&rest[HEADER_BYTES..]);
+                let unfollowed = PinReason::Statement(PinCause::MultiSet);
+                self.pin(if bulk { PinReason::OversizedText } else { unfollowed }, step);
+                self.note_unknown();
                 self.writes.open = true;
                 self.open_segment = OpenSegment::No;
                 self.forget_unnamed();
@@ -382,6 +387,7 @@ impl Session {
     /// Keeps the books on a statement that is about to run.
     pub(crate) fn track(&mut self, verdict: Verdict, step: &mut Step<'_>) {
         step.events.push(Event::Dispatched(verdict));
+        self.note_doubt(verdict);
         if let Some(cause) = verdict.binds {
             self.pin(PinReason::Statement(cause), step);
             linked(&mut self.link).server.beyond_reset |= cause.outlives_discard();
@@ -402,6 +408,16 @@ const NOTHING: &[u8] = b"pgweir_nothing";
 
 /// A named statement must be held to be parsed on other servers: it may be so many times longer than other texts.
 const NAMED_TEXT_FACTOR: usize = 16;
+
+/// Bytes of a long text that tell what it begins with.
+const FIRST_WORD: usize = 16;
+
+/// Whether a long text begins as one that changes rows. Others may be scripts that change settings out of sight.
+fn is_bulk(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let verbs = [&b"insert "[..], b"update ", b"delete ", b"merge "];
+    verbs.iter().any(|verb| text.get(..verb.len()).is_some_and(|word| word.eq_ignore_ascii_case(verb)))
+}
 
 /// Whether a transaction block may be over when the statement is done.
 const fn may_end_block(kind: Kind) -> bool {

@@ -52,6 +52,8 @@ pub enum PinReason {
     Setting,
     /// The pool mode is `session`.
     SessionMode,
+    /// The server did not answer what state it holds.
+    Unasked,
 }
 
 impl PinReason {
@@ -63,6 +65,16 @@ impl PinReason {
             Self::OversizedText => "oversized_text",
             Self::Setting => "setting",
             Self::SessionMode => "session_mode",
+            Self::Unasked => "unasked",
+        }
+    }
+
+    /// Whether the server can tell when the reason is over.
+    pub(crate) const fn is_shown(self) -> bool {
+        match self {
+            Self::Statement(cause) => cause.is_shown(),
+            Self::OversizedText | Self::Unasked => true,
+            Self::Setting | Self::SessionMode => false,
         }
     }
 }

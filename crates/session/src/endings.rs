@@ -9,6 +9,7 @@ use crate::effect::Step;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
 use crate::portals::Portals;
+use crate::question::Inquiry;
 use crate::replies::{Outcome, ReplyRest};
 use crate::segment::{Begins, Extent, Segment};
 use crate::session::{Pinned, Preparing, Session};
@@ -164,6 +165,7 @@ impl Session {
         self.block = Block::Settled;
         self.outcome = Outcome::Fine;
         self.string_done = 0;
+        self.inquiry = Inquiry::default();
         self.status = TransactionStatus::Idle;
         self.portals = Portals::default();
         self.settings.rollback();
@@ -189,6 +191,7 @@ impl Session {
                 say::query(step.to_server, b"DISCARD ALL");
                 self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
                 self.pinned = Pinned::No;
+                self.inquiry = Inquiry::default();
                 AtTheEnd::ResetFirst
             }
         }

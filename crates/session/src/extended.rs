@@ -169,6 +169,12 @@ impl Session {
 
     /// Tells the server to parse a named statement, and to close another if it has too many.
     fn write_parse(&mut self, statement: &Statement, id: StatementId, step: &mut Step<'_>) {
+        self.make_room(id, step);
+        say::frame(step.to_server, b'P', &[&id.server_name(), b"\0", &statement.definition]);
+    }
+
+    /// The server is about to parse a statement: tells it to close another if it has too many.
+    pub(crate) fn make_room(&mut self, id: StatementId, step: &mut Step<'_>) {
         let limit = self.limits.server_statements_max;
         let segment = self.ledger.segment();
         let evicted = linked(&mut self.link).server.statements.add(id, segment, limit);
@@ -176,7 +182,6 @@ impl Session {
             say::frame(step.to_server, b'C', &[b"S", &evicted.server_name(), b"\0"]);
             self.ledger.promise(Owed::Close(Audience::Proxy, Some(evicted)));
         }
-        say::frame(step.to_server, b'P', &[&id.server_name(), b"\0", &statement.definition]);
     }
 
     /// Makes sure that the server has the statement; answers under which name.
@@ -269,6 +274,7 @@ impl Session {
         let Some((ensured, id, statement)) = self.ensure_named(names.statement, step) else {
             // Only PREPARE can have made it.
             self.writes.open |= linked(&mut self.link).role == NodeRole::Primary;
+            self.note_unknown();
             self.promise_bind(names.portal, None, step);
             return self.forward_all(header);
         };

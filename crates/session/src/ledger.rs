@@ -47,6 +47,8 @@ pub(crate) enum Owed {
     Parse(Audience, Option<Box<NameChange>>, Parsed),
     /// An error that we provoked, whose text we replace.
     Provoked(Box<Provoked>),
+    /// The answer to our question, up to ReadyForQuery; with it, its statement may be parsed.
+    Question(Option<StatementId>),
     /// Everything a simple query brings, up to ReadyForQuery.
     SimpleQuery(Audience, Option<Arc<AfterStatement>>),
     /// BindComplete, of a portal of ours in the client's segment.
@@ -84,6 +86,7 @@ impl Owed {
             | Self::Parse(audience, _, _)
             | Self::SimpleQuery(audience, _)
             | Self::Sync(audience) => *audience,
+            Self::Question(_) => Audience::Proxy,
             Self::Bind
             | Self::CopyEnd
             | Self::Describe
@@ -98,7 +101,10 @@ impl Owed {
 
     /// Whether the reply ends with ReadyForQuery.
     const fn ends_with_ready(&self) -> bool {
-        matches!(self, Self::Sync(_) | Self::SimpleQuery(..) | Self::FunctionCall | Self::Restored)
+        matches!(
+            self,
+            Self::FunctionCall | Self::Question(_) | Self::Restored | Self::SimpleQuery(..) | Self::Sync(_)
+        )
     }
 
     /// Whether the server may begin to read COPY data for this.
@@ -195,6 +201,11 @@ impl Ledger {
     /// Whether a ReadyForQuery is owed: then the server answers what was sent before it without being asked to.
     pub(crate) const fn owes_ready(&self) -> bool {
         self.readies > 0
+    }
+
+    /// Whether the last that was asked is our own question.
+    pub(crate) fn owes_answer(&self) -> bool {
+        matches!(self.owed.back(), Some(Owed::Question(_)))
     }
 
     /// Whether everything else must wait for replies.

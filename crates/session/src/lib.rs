@@ -20,6 +20,7 @@ mod hold;
 mod ledger;
 mod portals;
 mod proven;
+mod question;
 mod replay;
 mod replies;
 mod reports;

@@ -174,6 +174,7 @@ impl Session {
                 header.body
             }
             BackendTag::ErrorResponse => header.body.min(ERROR_INSPECTED_MAX),
+            BackendTag::DataRow if self.ledger.owes_answer() => header.body.min(SHORT_REPLY_MAX),
             _ => 0,
         };
         Ok((input.len() - HEADER_BYTES >= inspected).then_some((header, tag)))
@@ -215,6 +216,9 @@ impl Session {
         let not_owed = SessionError::ServerReply { tag: tag.byte() };
         if self.link.is_none() {
             return Err(not_owed);
+        }
+        if self.take_answer(tag, body) {
+            return Ok(Pass::Swallow);
         }
         match tag {
             BackendTag::DataRow
@@ -435,8 +439,15 @@ impl Session {
             return Ok(Pass::End(AfterReplies::Prepared, audience));
         }
         link.preparing = Preparing::No;
+        if let Owed::Question(_) = owed {
+            self.conclude(step);
+        }
         let held = self.pinned != Pinned::No;
         Ok(match self.proof_of_rest() {
+            Some(_) if self.must_ask() && !matches!(owed, Owed::Question(_)) => {
+                self.ask(step);
+                if audience == Audience::Proxy { Pass::Swallow } else { Pass::Forward }
+            }
             Some(proof) if !held => Pass::End(AfterReplies::Release(proof), audience),
             Some(_) | None if audience == Audience::Proxy => Pass::Swallow,
             Some(_) | None => Pass::Forward,

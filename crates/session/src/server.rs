@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use pgweir_sql::Lexing;
 
-use crate::settings::SettingMap;
+use crate::replay;
+use crate::settings::{self, SettingMap};
 use crate::statements::ServerStatements;
 
 /// The values of the settings that a server reports (ParameterStatus), by name.
@@ -23,6 +24,8 @@ pub struct ServerState {
     pub(crate) beyond_reset: bool,
     /// What it reported when it logged in, before any session set something.
     pub(crate) defaults: Arc<Reported>,
+    /// The session that ran code here which may have set what no catalog shows.
+    pub(crate) opaque_of: Option<u64>,
 }
 
 impl ServerState {
@@ -41,6 +44,7 @@ impl ServerState {
             defaults: Arc::clone(&reported),
             reported,
             beyond_reset: false,
+            opaque_of: None,
         }
     }
 
@@ -70,10 +74,21 @@ impl ServerState {
         }
     }
 
+    /// One simple query that gives it the settings `wants` of a session; `None` if it has them. What another session's
+    /// code may have set out of sight is reset.
+    pub(crate) fn query_for(&mut self, session: u64, wants: &Arc<SettingMap>) -> Option<String> {
+        if self.opaque_of.take_if(|of| *of != session).is_none() {
+            return replay::difference(&self.settings, wants);
+        }
+        let kept = settings::after_reset_all(&self.settings);
+        Some(["RESET ALL;", &replay::difference(&kept, wants).unwrap_or_default()].concat())
+    }
+
     /// DISCARD ALL succeeded.
     pub(crate) fn discard_all(&mut self) {
         self.settings = Arc::default();
         self.statements.clear();
+        self.opaque_of = None;
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::SessionError;
 use crate::ledger::{Audience, Ledger, Owed};
 use crate::portals::Portals;
 use crate::proven::ProvenStatements;
-use crate::replay;
+use crate::question::Inquiry;
 use crate::replies::{Outcome, ReplyRest};
 use crate::segment::Segment;
 use crate::server::{Reported, ServerState};
@@ -79,6 +79,7 @@ pub struct Session {
     /// The rest of a reply that came in part.
     pub(crate) reply_rest: ReplyRest,
     pub(crate) outcome: Outcome,
+    pub(crate) inquiry: Inquiry,
     /// Statements that are done of the string being answered.
     pub(crate) string_done: usize,
     /// The body of the error with which a server refused the session's settings.
@@ -155,6 +156,7 @@ impl Session {
             reads_own_writes: settings.reads_own_writes,
             reply_rest: ReplyRest::Nothing,
             outcome: Outcome::Fine,
+            inquiry: Inquiry::default(),
             string_done: 0,
             refused: None,
         }
@@ -213,14 +215,15 @@ impl Session {
     /// long it is asked whether it lives; nothing of the client's is sent before that is answered.
     pub fn link(
         &mut self,
-        server: Box<ServerState>,
+        mut server: Box<ServerState>,
         node: NodeId,
         role: NodeRole,
         liveness: Liveness,
         step: &mut Step<'_>,
     ) {
         assert!(self.link.is_none() && self.ledger.is_empty(), "a session has one server at a time");
-        let difference = replay::difference(&server.settings, self.settings.current())
+        let difference = server
+            .query_for(self.id, self.settings.current())
             .or_else(|| (liveness == Liveness::Ask).then(String::new));
         let preparing = match &difference {
             Some(query) => {
@@ -284,10 +287,14 @@ impl Session {
     }
 
     pub(crate) fn pin(&mut self, reason: PinReason, step: &mut Step<'_>) {
-        if self.pinned == Pinned::No {
-            self.pinned = Pinned::By(reason);
-            step.events.push(Event::Pinned(reason));
+        match self.pinned {
+            Pinned::No => {}
+            // What no catalog shows lasts longest.
+            Pinned::By(known) if known.is_shown() && !reason.is_shown() => self.unpin(step),
+            Pinned::By(_) => return,
         }
+        self.pinned = Pinned::By(reason);
+        step.events.push(Event::Pinned(reason));
     }
 
     pub(crate) fn unpin(&mut self, step: &mut Step<'_>) {
@@ -313,7 +320,7 @@ impl Session {
         let full = self.ledger.len() >= self.limits.pipeline_depth_max && self.copy_in == CopyIn::No;
         let leaves_standby =
             self.block == Block::Ending && self.open_segment == OpenSegment::No && !self.ledger.is_empty();
-        full || leaves_standby || self.ledger.has_barrier()
+        full || leaves_standby || self.ledger.has_barrier() || self.ledger.owes_answer()
     }
 
     /// Whether a segment that may have ended its block on a standby has more to come than its Sync.

@@ -178,6 +178,32 @@ impl Settings {
         }
     }
 
+    /// The server at hand says what is set in its session, by whatever means; no transaction is open. What it reports of
+    /// itself is known.
+    pub(crate) fn seen_on_server(&mut self, seen: Vec<(String, String)>, reported: &Reported) {
+        let is_reported =
+            |name: &str| reported.keys().any(|known| known.eq_ignore_ascii_case(name.as_bytes()));
+        let gone = |name: &str, value: &SettingValue| {
+            let listed =
+                if name == ROLE { word(value).is_none_or(|role| role != "none") } else { is_listed(name) };
+            listed && !is_reported(name) && !seen.iter().any(|(there, _)| there == name)
+        };
+        let gone = self.committed.iter().filter(|(name, value)| gone(name, value));
+        let gone: Vec<String> = gone.map(|(name, _)| name.clone()).collect();
+        for name in gone {
+            Arc::make_mut(&mut self.committed).remove(&name);
+        }
+        for (name, value) in seen.into_iter().filter(|(name, _)| !is_reported(name)) {
+            let known = self.committed.get(&name);
+            let same_role =
+                name == ROLE && known.and_then(word).is_some_and(|role| role == value.to_ascii_lowercase());
+            let value = SettingValue::Plain(value);
+            if !same_role && known != Some(&value) {
+                Arc::make_mut(&mut self.committed).insert(name, value);
+            }
+        }
+    }
+
     /// The settings that decide what a text is parsed into.
     pub(crate) fn parsing(&self) -> impl Iterator<Item = (&String, &SettingValue)> {
         self.current().iter().chain(&self.local).filter(|(name, _)| shapes_parsing(name))
@@ -374,6 +400,20 @@ fn transaction_defaults(text: &str) -> Option<Vec<(&'static str, &'static str)>>
 const ISOLATION: &str = "default_transaction_isolation";
 const READ_ONLY: &str = "default_transaction_read_only";
 const DEFERRABLE: &str = "default_transaction_deferrable";
+
+/// What is left of a server's settings after RESET ALL.
+pub(crate) fn after_reset_all(settings: &SettingMap) -> Arc<SettingMap> {
+    let kept = settings.iter().filter_map(|(name, value)| {
+        let kept = is_identity(name).then(|| value.clone()).or_else(|| defined(name));
+        Some((name.clone(), kept?))
+    });
+    Arc::new(kept.collect())
+}
+
+/// Whether servers list the setting among those that a session has set. Custom ones they do not.
+fn is_listed(name: &str) -> bool {
+    !is_identity(name) && !name.contains('.') && name != "seed"
+}
 
 /// Settings that end with the running transaction, however they are set.
 fn is_of_transaction(name: &str) -> bool {

@@ -54,7 +54,7 @@ impl Session {
     pub(crate) fn salt(&mut self) -> Salt {
         let alone = match self.pinned {
             Pinned::No | Pinned::By(PinReason::SessionMode) => false,
-            Pinned::By(PinReason::OversizedText | PinReason::Setting | PinReason::Statement(_)) => true,
+            Pinned::By(_) => true,
         };
         if alone || self.sharing.change == Change::UnderWay {
             return self.namer.salt_of_session(self.id, self.sharing.changes);

@@ -78,6 +78,9 @@ impl StatementNamer {
 }
 
 impl StatementId {
+    /// Our own question's; no hash is as regular.
+    pub(crate) const QUESTION: Self = Self(0);
+
     /// The name of the same text and types under the settings of `salt`.
     pub(crate) fn under(self, salt: Salt) -> Self {
         Self(self.0 ^ u128::from(salt.0).wrapping_mul(SPREAD))

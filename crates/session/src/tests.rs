@@ -6,6 +6,7 @@ mod extended;
 mod frames;
 mod model;
 mod noise;
+mod question;
 mod random;
 mod reads;
 mod replies;

@@ -5,6 +5,7 @@
 
 mod gucs;
 mod sql;
+mod state;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use pgweir_wire::{Header, TransactionStatus};
 
 use gucs::Gucs;
 use sql::{Answer, Command};
+use state::State;
 
 use crate::NodeRole;
 
@@ -48,8 +50,11 @@ pub(super) struct Model {
     skips: bool,
     copy: Option<Copying>,
     pub(super) gucs: Gucs,
+    pub(super) state: State,
     /// So many of the next reads meet a conflict with recovery.
     pub(super) conflicts: usize,
+    /// The next Execute is cancelled.
+    pub(super) fails_next: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +65,7 @@ struct Transaction {
     writes: Vec<String>,
     savepoints: Vec<(String, Gucs, usize)>,
     before: Gucs,
+    state_before: State,
 }
 
 #[derive(Debug)]
@@ -91,7 +97,9 @@ impl Model {
             skips: false,
             copy: None,
             gucs: Gucs::new(startup),
+            state: State::default(),
             conflicts: 0,
+            fails_next: false,
         }
     }
 
@@ -295,6 +303,9 @@ impl Model {
     }
 
     fn execute(&mut self, name: &[u8], limit: usize) -> Result<(), Failed> {
+        if std::mem::take(&mut self.fails_next) {
+            return Err(("57014", "canceling statement due to user request".to_owned()));
+        }
         let portal = self.portals.get_mut(name).ok_or_else(no_portal)?;
         let (command, rest) = (portal.command.clone(), portal.rest.take());
         let answer = match rest {
@@ -385,6 +396,13 @@ impl Model {
                 rows.iter().for_each(|row| self.say(b'd', row.as_bytes()));
                 self.say(b'c', b"");
                 self.done(&format!("COPY {}", rows.len()));
+            }
+            Answer::Pairs(rows) => {
+                for (first, second) in &rows {
+                    let column = |text: &str| [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat();
+                    self.say(b'D', &[&[0, 2][..], &column(first), &column(second)].concat());
+                }
+                self.done(&format!("SELECT {}", rows.len()));
             }
             Answer::Empty => self.say(b'I', b""),
             Answer::CopyIn => unreachable!("handled by the callers"),

@@ -167,6 +167,9 @@ fn notifications_reach_who_listens() {
     let mut pair = Pair::new(NodeRole::Primary);
     pair.client(&query("LISTEN c"));
     assert_eq!(pair.server(&[reply(b'C', b"LISTEN\0"), ready(b'I')]).1, "C(LISTEN) Z(I)");
+    let row = reply(b'D', b"\0\x02\0\0\0\x06listen\0\0\0\0");
+    let answer = [reply(b'1', b""), reply(b'2', b""), row, reply(b'C', b"SELECT 1\0"), ready(b'I')];
+    assert_eq!(pair.server(&answer).1, "", "it is asked what it holds");
     assert_eq!(pair.server(std::slice::from_ref(&notification)).1, "A", "while nothing is asked");
     pair.client(&query("SELECT 'a'"));
     let replies = [reply(b'T', b"\0\0"), notification.clone(), reply(b'C', b"SELECT 0\0"), ready(b'I')];

@@ -424,10 +424,12 @@ fn check_state(state: &ServerState, model: &Model) {
     };
     let believed = state.settings.iter().map(|(name, set)| (name.clone(), value(set)));
     let believed: BTreeMap<String, String> = believed.filter(|(_, value)| !value.is_empty()).collect();
-    let set = model.gucs.session().iter().filter(|(_, value)| !value.is_empty());
+    let hidden = |name: &str| state.opaque_of.is_some() && name == "my.hidden";
+    let set = model.gucs.session().iter().filter(|(name, value)| !value.is_empty() && !hidden(name));
     let set: BTreeMap<String, String> = set.map(|(name, value)| (name.clone(), value.clone())).collect();
     assert_eq!(believed, set, "the settings of an idle server");
     assert_eq!(**state.reported(), *model.gucs.reported(), "what an idle server reported");
+    assert_eq!(model.state, Default::default(), "what the session of an idle server holds");
     let names = state.statements.names();
     let has: Vec<_> = model.statement_names().into_iter().filter(|name| name != b"pgweir_nothing").collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), has, "the statements of an idle server");

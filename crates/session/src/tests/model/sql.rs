@@ -1,6 +1,7 @@
 //! The little SQL that a model backend knows.
 
 use super::gucs::Gucs;
+use super::state::{Change, State};
 use super::{Failed, Model, Transaction, aborted};
 use crate::NodeRole;
 
@@ -22,7 +23,6 @@ pub(super) enum Command {
     DivideByZero,
     Empty,
     Insert(String),
-    Listen,
     Parameter(Option<String>),
     Release(String),
     Reset(Option<String>),
@@ -38,6 +38,7 @@ pub(super) enum Command {
     /// Name, value, and whether it is for the transaction only.
     SetConfig(Vec<(String, String, bool)>),
     Show(String),
+    State(Change),
     Values(Vec<String>),
 }
 
@@ -48,6 +49,8 @@ pub(super) enum Answer {
     CopyOut(Vec<String>),
     Done(String),
     Empty,
+    /// Rows of two columns.
+    Pairs(Vec<(String, String)>),
     Rows(Vec<String>),
     Warned(&'static str, &'static str),
 }
@@ -65,7 +68,7 @@ pub(super) fn commands(text: &str) -> Result<Vec<Command>, Failed> {
     Ok(commands)
 }
 
-fn command(text: &str) -> Option<Command> {
+pub(super) fn command(text: &str) -> Option<Command> {
     let literals = || text.split('\'').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     let name = |text: &str| text.trim().replace('"', "");
     let rest = |prefix: &str| text.strip_prefix(prefix);
@@ -78,7 +81,6 @@ fn command(text: &str) -> Option<Command> {
         "COPY t TO STDOUT" => Command::CopyOut,
         "DEALLOCATE ALL" => Command::Deallocate(None),
         "DISCARD ALL" => Command::DiscardAll,
-        "LISTEN c" => Command::Listen,
         "RESET ALL" => Command::Reset(None),
         "ROLLBACK" => Command::Rollback,
         "SELECT $1::text" => Command::Parameter(None),
@@ -86,6 +88,7 @@ fn command(text: &str) -> Option<Command> {
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE" => default_read_only("off"),
         "SELECT 1/0" => Command::DivideByZero,
         "SELECT count(*) FROM t" => Command::Count,
+        _ if Change::read(text).is_some() => Command::State(Change::read(text)?),
         _ if text.starts_with("SELECT pg_catalog.set_config(") => {
             let (calls, _) = text.split_once(" WHERE ").unwrap_or((text, ""));
             let calls = calls.split("set_config(").skip(1).map(|call| {
@@ -139,7 +142,7 @@ impl Command {
                 | Self::SetConfig(..)
                 | Self::Show(_)
                 | Self::Values(_)
-        );
+        ) || matches!(self, Self::State(change) if change.returns_rows());
         rows.then(|| b"\0\x01c\0\0\0\0\0\0\0\0\0\0\x19\xFF\xFF\xFF\xFF\xFF\xFF\0\0".to_vec())
     }
 
@@ -167,6 +170,7 @@ impl Model {
             writes: Vec::new(),
             savepoints: Vec::new(),
             before: self.gucs.clone(),
+            state_before: self.state.clone(),
         });
         transaction.explicit |= explicit;
         transaction.read_only |= read_only || self.gucs.show("default_transaction_read_only") == "on";
@@ -198,6 +202,7 @@ impl Model {
     pub(super) fn roll_back(&mut self) {
         if let Some(transaction) = self.transaction.take() {
             self.gucs.restore(&transaction.before);
+            self.state.restore(transaction.state_before);
         }
         self.portals.clear();
     }
@@ -279,7 +284,7 @@ impl Model {
             Command::Count => self.count(),
             Command::DivideByZero => Err(("22012", "division by zero".to_owned())),
             Command::Empty => Ok(Answer::Empty),
-            Command::Listen => done("LISTEN"),
+            Command::State(change) => self.change_state(change),
             Command::Parameter(value) => self.rows(vec![value.clone().unwrap_or_default()]),
             Command::Values(rows) => self.rows(rows.clone()),
             Command::Deallocate(name) => self.deallocate(name.as_deref()),
@@ -292,6 +297,7 @@ impl Model {
                 }
                 self.gucs.discard_all();
                 self.statements.clear();
+                self.state = State::default();
                 // It is committed at once, also in a pipeline.
                 self.commit();
                 done("DISCARD ALL")

@@ -46,6 +46,20 @@ const SETTINGS: &[&str] = &[
     "RESET ALL",
     "DISCARD ALL",
 ];
+/// What holds the server, ends that, or may have done so.
+const HOLDS: &[&str] = &[
+    "LISTEN c",
+    "UNLISTEN *",
+    "CREATE TEMP TABLE x",
+    "DROP TABLE x",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_advisory_unlock(1)",
+    "SELECT locks()",
+    "SELECT unlocks()",
+    "SELECT sets()",
+    "SELECT hides()",
+    "SELECT held()",
+];
 const NAMES: &[&str] = &["a", "b", "c", "d"];
 
 /// What a client sends: each chunk when the one before it is answered.
@@ -110,7 +124,8 @@ impl Writer<'_> {
     }
 
     fn text(&mut self) -> String {
-        match self.random.below(13) {
+        match self.random.below(15) {
+            13..=14 => self.pick(HOLDS).to_owned(),
             0..=4 => self.pick(READS).to_owned(),
             5..=6 => self.write(),
             7 => self.pick(ERRORS).to_owned(),
@@ -163,7 +178,7 @@ impl Writer<'_> {
                 },
                 3 => self.pick(&["BEGIN", "COMMIT", "ROLLBACK"]),
                 4 if self.block => self.pick(INSIDE),
-                5 => self.pick(&["SELECT 1/0", "SHOW my.y"]),
+                5 => self.pick(&["SELECT 1/0", "SHOW my.y", "UNLISTEN *", "SELECT locks()"]),
                 _ => self.pick(&["SELECT 'a'", "SHOW my.x"]),
             })
             .collect();
