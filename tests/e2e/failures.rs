@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pgweir_sandbox::{Binaries, Node, StopMode};
 
-use crate::harness::{Clients, Setup, Site, wait_for, with_traffic};
+use crate::harness::{Clients, Setup, Site, query, wait_for, with_traffic};
 
 #[test]
 fn a_standby_killed_or_stopped_under_load_costs_no_client_an_error() {
@@ -27,6 +27,23 @@ fn a_standby_killed_or_stopped_under_load_costs_no_client_an_error() {
         });
         assert_eq!((&seen.read_errors[..], &seen.write_errors[..]), (&[][..], &[][..]));
     }
+}
+
+/// The read was under way, so it is the one that is sent again.
+#[test]
+fn a_read_that_is_sent_again_is_counted() {
+    let site = Setup::newest().standbys(1).start();
+    let standby = site.cluster.node(1);
+    let resent = || site.pgweir.metric("pgweir_node_reads_resent_total", &[("node", standby.name())]);
+    assert_eq!(resent(), Some(0.0));
+    let mut client = site.connect();
+    client.wire().send(&query("SELECT count(*) FROM generate_series(1, 5000000)")).unwrap();
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%FROM generate_series%' \
+         AND pid <> pg_backend_pid()";
+    site.wait_for("the standby computes", || standby.query("postgres", running).unwrap().value() == "1");
+    standby.kill9().unwrap();
+    assert_eq!(client.reply().unwrap().value(), "5000000");
+    assert_eq!(resent(), Some(1.0));
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod operation;
 mod pins;
 mod pipelines;
 mod pools;
+mod prepared;
 mod programs;
 mod replication;
 mod routing;

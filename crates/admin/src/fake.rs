@@ -42,6 +42,7 @@ fn node(name: &str, role: NodeRole) -> NodeRow {
         in_flight: 2,
         connections: 5,
         weight: 1,
+        reads_resent: 6,
     }
 }
 
@@ -125,6 +126,10 @@ impl Report for Fake {
             ..node("n3", NodeRole::Standby)
         };
         vec![node("n1", NodeRole::Primary), node("n2", NodeRole::Standby), late]
+    }
+
+    fn prepared_transactions(&self) -> Vec<PreparedRow> {
+        vec![PreparedRow { cluster: "main".to_owned(), count: 3, oldest: Duration::from_millis(61_500) }]
     }
 
     fn lists(&self) -> Lists {

@@ -49,6 +49,8 @@ section! {
         reload fall: NonZeroU32 = at_least_one(3);
         /// Answers in a row after which a node is up again.
         reload rise: NonZeroU32 = at_least_one(2);
+        /// The log warns of a prepared transaction that is older; 0s: never.
+        reload prepared_transaction_age_warn: Option<Duration> = Some(Duration::from_secs(300));
     }
     + /// The nodes, in the order of the file, which means nothing.
     nodes: Vec<NodeSettings>

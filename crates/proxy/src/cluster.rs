@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use pgweir_cluster::{
     Balance, Change, NODES_MAX, NodeId, NodeSettings, Probe, ProbeFailure, ReadsOnPrimary, TooManyNodes,
@@ -20,6 +21,7 @@ use pgweir_sql::Verdict;
 use tokio::sync::{Notify, watch};
 
 use crate::dial::{DialBlame, DialError};
+use crate::prepared::PreparedTransactions;
 use crate::tally::StatementCounts;
 use crate::tls::{TlsClient, TlsError, TlsFiles};
 
@@ -38,6 +40,10 @@ pub(crate) struct Cluster {
     look_again: Notify,
     /// Statements by node, kind and reason.
     counts: Vec<StatementCounts>,
+    /// Reads that had to be sent again elsewhere, by the node that failed.
+    resent: Vec<AtomicU64>,
+    /// What the primary last said of prepared transactions.
+    pub(crate) prepared: ArcSwapOption<PreparedTransactions>,
     /// The nodes that are being watched.
     watched: Mutex<BTreeSet<usize>>,
 }
@@ -71,6 +77,8 @@ impl Cluster {
             changed,
             look_again: Notify::new(),
             counts: (0..NODES_MAX).map(|_| StatementCounts::default()).collect(),
+            resent: (0..NODES_MAX).map(|_| AtomicU64::new(0)).collect(),
+            prepared: ArcSwapOption::empty(),
             watched: Mutex::default(),
         })
     }
@@ -178,6 +186,16 @@ impl Cluster {
     /// Statements by kind and reason that went to the node.
     pub(crate) fn counts(&self, node: NodeId) -> &StatementCounts {
         &self.counts[node.index()]
+    }
+
+    /// A read that the node could not answer is sent again elsewhere.
+    pub(crate) fn count_resent(&self, node: NodeId) {
+        self.resent[node.index()].fetch_add(1, Relaxed);
+    }
+
+    /// Reads that the node could not answer and that were sent again elsewhere.
+    pub(crate) fn resent(&self, node: NodeId) -> u64 {
+        self.resent[node.index()].load(Relaxed)
     }
 
     fn learn(&self, lesson: impl FnOnce(&mut Topology, Instant) -> Vec<Change>) {

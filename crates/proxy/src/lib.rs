@@ -21,6 +21,7 @@ mod metrics;
 mod monitor;
 mod overview;
 mod pool;
+mod prepared;
 mod purpose;
 mod relay;
 mod replication;

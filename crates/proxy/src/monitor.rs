@@ -15,10 +15,11 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::cluster::{Cluster, Reach, failure};
 use crate::control::{self, ControlError};
+use crate::prepared::PreparedWatch;
 
 /// Watches one node until the configuration has no such node any more.
 pub(crate) async fn watch(cluster: Arc<Cluster>, node: NodeId) {
-    let mut line = None;
+    let (mut line, mut prepared) = (None, PreparedWatch::default());
     loop {
         let Some(address) = cluster.watched_address(node) else { return };
         let reach = Arc::clone(&cluster.reach());
@@ -35,10 +36,30 @@ pub(crate) async fn watch(cluster: Arc<Cluster>, node: NodeId) {
         };
         let answered_at = Instant::now();
         cluster.on_probe(node, Probe { asked_at, answered_at, outcome });
+        if cluster.view().primary == Some(node) && prepared.is_due(answered_at) {
+            look_for_prepared(&cluster, &mut prepared, &mut line, &reach).await;
+        }
         let rest = reach.settings.monitor_interval.saturating_sub(answered_at - asked_at);
         // Asked again at once after a failure seen in passing, but never without a pause.
         tokio::time::sleep(rest.min(PAUSE_MIN)).await;
         let _either = timeout(rest.saturating_sub(PAUSE_MIN), again).await;
+    }
+}
+
+/// Asks the primary for prepared transactions. An answer that does not come costs the connection, like any other.
+async fn look_for_prepared(
+    cluster: &Cluster,
+    prepared: &mut PreparedWatch,
+    line: &mut Option<Line>,
+    reach: &Reach,
+) {
+    let Some(Line { client, .. }) = line else { return };
+    let age_warn = reach.settings.prepared_transaction_age_warn;
+    let asked = prepared.ask(&cluster.name, client, age_warn);
+    match timeout(reach.settings.monitor_timeout, asked).await {
+        Ok(Ok(seen)) => cluster.prepared.store(Some(Arc::new(seen))),
+        Ok(Err(error)) => tracing::debug!(%error, "prepared transactions are not known"),
+        Err(_elapsed) => *line = None,
     }
 }
 

@@ -17,8 +17,8 @@ use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 use crate::report::{
     ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, Latencies, Lists, NodeHealth,
-    NodeRole, NodeRow, Out, PinCount, PoolRow, QueryCount, Readiness, Report, ServerRow, ShutdownMode,
-    UserRow,
+    NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report, ServerRow,
+    ShutdownMode, UserRow,
 };
 use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
@@ -163,6 +163,16 @@ impl Report for Proxy {
     fn nodes(&self) -> Vec<NodeRow> {
         let now = Instant::now();
         self.all_clusters().iter().flat_map(|cluster| node_rows(cluster, now)).collect()
+    }
+
+    fn prepared_transactions(&self) -> Vec<PreparedRow> {
+        let now = Instant::now();
+        let row = |cluster: &Arc<Cluster>| {
+            let seen = cluster.prepared.load_full()?.as_of(now)?;
+            let oldest = seen.oldest.unwrap_or_default();
+            Some(PreparedRow { cluster: cluster.name.clone(), count: seen.count, oldest })
+        };
+        self.all_clusters().iter().filter_map(row).collect()
     }
 
     fn lists(&self) -> Lists {
@@ -369,6 +379,7 @@ fn node_rows(cluster: &Arc<Cluster>, now: Instant) -> Vec<NodeRow> {
             in_flight: node.load.in_flight(),
             connections: node.load.open(),
             weight: node.weight,
+            reads_resent: cluster.resent(node.id),
         })
     };
     view.nodes.iter().filter_map(row).collect()

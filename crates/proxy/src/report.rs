@@ -31,6 +31,8 @@ pub trait Report: Send + Sync {
     fn users(&self) -> Vec<UserRow>;
     /// One row for each node of each cluster.
     fn nodes(&self) -> Vec<NodeRow>;
+    /// One row for each cluster whose primary answers.
+    fn prepared_transactions(&self) -> Vec<PreparedRow>;
     /// How many of each thing exist.
     fn lists(&self) -> Lists;
     /// Every setting with its value in force.

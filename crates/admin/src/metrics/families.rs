@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgweir_proxy::report::{
     Blame, Counters, DatabaseStats, ErrorCount, Histogram, Latencies, Lists, NodeHealth, NodeRole, NodeRow,
-    PinCount, PoolRow, QueryCount, Readiness, Report,
+    PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
 };
 use prometheus::proto::MetricType;
 
@@ -39,6 +39,7 @@ pub(super) struct Seen {
     readiness: Readiness,
     nodes: Vec<NodeRow>,
     pools: Vec<PoolRow>,
+    prepared: Vec<PreparedRow>,
     stats: Vec<DatabaseStats>,
     lists: Lists,
     queries: Vec<QueryCount>,
@@ -55,6 +56,7 @@ impl Seen {
             readiness: report.readiness(),
             nodes: report.nodes(),
             pools: report.pools(),
+            prepared: report.prepared_transactions(),
             stats: report.stats(),
             lists: report.lists(),
             queries: report.queries(),
@@ -121,6 +123,25 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge("pgweir_node_weight", "The node's share of reads relative to other nodes.", NODE, |seen| {
         nodes(seen, |node| Some(node.weight.into()))
     }),
+    counter(
+        "pgweir_node_reads_resent_total",
+        "Reads that the node failed to answer and that were sent again elsewhere.",
+        NODE,
+        |seen| nodes(seen, |node| Some(number(node.reads_resent))),
+    ),
+    // Clusters
+    gauge(
+        "pgweir_prepared_transactions",
+        "Transactions that wait for COMMIT PREPARED or ROLLBACK PREPARED; left out when unknown.",
+        &["cluster"],
+        |seen| seen.prepared.iter().map(|row| sample([&row.cluster], number(row.count))).collect(),
+    ),
+    gauge(
+        "pgweir_prepared_transaction_oldest_seconds",
+        "How long the oldest prepared transaction waits; 0 when there is none.",
+        &["cluster"],
+        |seen| seen.prepared.iter().map(|row| sample([&row.cluster], row.oldest.as_secs_f64())).collect(),
+    ),
     counter(
         "pgweir_queries_total",
         "Statements sent to the node, by kind and by the reason for which they went there.",

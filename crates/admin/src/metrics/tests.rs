@@ -110,6 +110,9 @@ fn nodes_show_role_health_and_how_far_behind_they_are() {
 fn counts_carry_their_labels() {
     let query = [("cluster", "main"), ("kind", "read"), ("node", "n2"), ("reason", "select")];
     assert_eq!(value("pgweir_queries_total", &query), Some(9.0));
+    assert_eq!(value("pgweir_node_reads_resent_total", &[("cluster", "main"), ("node", "n1")]), Some(6.0));
+    assert_eq!(value("pgweir_prepared_transactions", &[("cluster", "main")]), Some(3.0));
+    assert_eq!(value("pgweir_prepared_transaction_oldest_seconds", &[("cluster", "main")]), Some(61.5));
     assert_eq!(value("pgweir_errors_total", &[("blame", "client"), ("code", "bad_startup")]), Some(2.0));
     assert_eq!(value("pgweir_pins_total", &[("reason", "listen")]), Some(8.0));
     assert_eq!(value("pgweir_pinned_sessions", &[("reason", "listen")]), Some(1.0));

@@ -12,6 +12,9 @@ use crate::wire::Backlog;
 impl Relay {
     /// The server cannot answer and nothing was shown: its requests go to another one.
     pub(super) fn send_again(&mut self, mut bytes: Vec<u8>) {
+        if let Some(server) = &self.server {
+            server.entry.cluster.count_resent(server.entry.node);
+        }
         self.drop_server();
         // The end is met again behind these bytes.
         self.ending = None;

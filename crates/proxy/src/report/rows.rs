@@ -226,6 +226,19 @@ pub struct NodeRow {
     pub connections: u32,
     /// Its share of the reads relative to other nodes.
     pub weight: u32,
+    /// Reads that it failed to answer and that were sent again elsewhere, since the start.
+    pub reads_resent: u64,
+}
+
+/// The prepared transactions of one cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedRow {
+    /// The cluster's name.
+    pub cluster: String,
+    /// How many wait for their second phase.
+    pub count: u64,
+    /// How long the oldest has waited; zero when there is none.
+    pub oldest: Duration,
 }
 
 /// What a node was seen to be.
