@@ -63,6 +63,7 @@ impl Bench {
             startup: Arc::default(),
             namer: Arc::default(),
             proven: Arc::default(),
+            accepted: Arc::default(),
             reads_own_writes: true,
         });
         Self {

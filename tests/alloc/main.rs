@@ -107,6 +107,7 @@ impl Line {
             startup: Arc::default(),
             namer: Arc::default(),
             proven: Arc::default(),
+            accepted: Arc::default(),
             reads_own_writes: true,
         });
         Self {

@@ -113,6 +113,7 @@ fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMa
         startup,
         namer: Arc::clone(&proxy.namer),
         proven: Arc::clone(&pool.proven),
+        accepted: Arc::clone(&pool.accepted),
         reads_own_writes: consistency == pgweir_config::Consistency::Session,
     })
 }

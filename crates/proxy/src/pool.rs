@@ -18,7 +18,9 @@ use pgweir_cluster::{
     Demand, LastServers, Lease, NodeId, Pool, PoolCounts, PoolEffect, Refusal, ServerId, WaiterId,
 };
 use pgweir_config::PoolMode;
-use pgweir_session::{AtRest, NodeRole, ProvenStatements, Reported, ServerState, SettingMap};
+use pgweir_session::{
+    AcceptedSettings, AtRest, NodeRole, ProvenStatements, Reported, ServerState, SettingMap,
+};
 use tokio::sync::oneshot;
 
 use crate::cluster::Cluster;
@@ -40,6 +42,7 @@ pub(crate) struct ServerPool {
     pub(crate) tally: Tally,
     /// Statements that servers of this pool have parsed.
     pub(crate) proven: Arc<ProvenStatements>,
+    pub(crate) accepted: Arc<AcceptedSettings>,
     inner: Mutex<Inner>,
     /// What servers report for each set of start-up settings that was seen.
     welcomes: Mutex<HashMap<Arc<SettingMap>, Arc<Reported>>>,
@@ -139,6 +142,7 @@ impl ServerPool {
             credentials: ArcSwap::from_pointee(credentials),
             tally: Tally::default(),
             proven: Arc::default(),
+            accepted: Arc::default(),
             inner: Mutex::new(inner),
             welcomes: Mutex::default(),
             hashing,

@@ -113,7 +113,13 @@ impl Session {
         if changed || self.has_news() {
             self.adopt_reported();
         }
-        linked(&mut self.link).server.settings = Arc::clone(self.settings.committed());
+        let (link, settings) = (linked(&mut self.link), self.settings.committed());
+        if !Arc::ptr_eq(&link.server.settings, settings) {
+            if link.server.settings != *settings {
+                self.accepted.add(link.node, settings);
+            }
+            link.server.settings = Arc::clone(settings);
+        }
         if self.writes.open {
             self.writes.last = Some(step.now);
         }

@@ -91,7 +91,7 @@ impl Session {
         step: &mut Step<'_>,
     ) -> Result<Advance, SessionError> {
         let segment = &rest[..self.segment.scanned];
-        let answered = self.ledger.is_empty() && matches!(self.reply_rest, ReplyRest::Nothing);
+        let answered = !self.ledger.owes_client() && matches!(self.reply_rest, ReplyRest::Nothing);
         let in_flight = if answered { InFlight::Nothing } else { InFlight::Something };
         self.attempt.begin(segment, in_flight, self.limits.segment_bytes_max, step.to_client);
         let mut at = 0;

@@ -177,6 +177,11 @@ impl Ledger {
         self.owed.len()
     }
 
+    /// Whether something of the client's is under way: a replay of its settings, the first thing on a server, is not.
+    pub(crate) fn owes_client(&self) -> bool {
+        !(self.owed.iter().all(|owed| matches!(owed, Owed::SimpleQuery(Audience::Proxy, _))))
+    }
+
     pub(crate) fn promise(&mut self, owed: Owed) {
         self.count(&owed, |counter| *counter += 1);
         self.ended += SegmentNumber::from(owed.ends_with_ready());

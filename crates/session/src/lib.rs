@@ -9,6 +9,7 @@
 //!
 //! Absent: sockets, locks, clocks, the choice of a node.
 
+mod accepted;
 mod attempt;
 mod books;
 mod dispatch;
@@ -34,6 +35,7 @@ mod sharing;
 mod statements;
 mod terms;
 
+pub use accepted::AcceptedSettings;
 pub use effect::{Event, PinReason, Step};
 pub use endings::{AtRest, AtTheEnd, OnServerLost};
 pub use error::{Blame, SessionError};

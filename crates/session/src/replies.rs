@@ -355,7 +355,7 @@ impl Session {
         if let Some(Owed::SimpleQuery(Audience::Proxy, _)) = head {
             // A standby may not know yet what a setting names, such as a role.
             let node_fails = fields.is_fatal() || linked(&mut self.link).role == NodeRole::Standby;
-            if self.is_preparing() && node_fails {
+            if (self.is_preparing() || self.attempt.is_hidden()) && node_fails {
                 return Ok(self.send_again());
             }
             self.refused = Some(body.to_vec());

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pgweir_cluster::NodeId;
 use pgweir_sql::Lexing;
 
+use crate::accepted::AcceptedSettings;
 use crate::replay;
 use crate::settings::{self, SettingMap};
 use crate::statements::ServerStatements;
@@ -62,8 +64,7 @@ impl ServerState {
 
     /// How this server reads string literals.
     pub(crate) fn lexing(&self) -> Lexing {
-        let off = self.reported.get(&b"standard_conforming_strings"[..]).is_some_and(|value| value == b"off");
-        Lexing { standard_conforming_strings: !off }
+        lexing(&self.reported)
     }
 
     /// The server reported `name`.
@@ -76,12 +77,30 @@ impl ServerState {
 
     /// One simple query that gives it the settings `wants` of a session; `None` if it has them. What another session's
     /// code may have set out of sight is reset.
-    pub(crate) fn query_for(&mut self, session: u64, wants: &Arc<SettingMap>) -> Option<String> {
-        if self.opaque_of.take_if(|of| *of != session).is_none() {
+    pub(crate) fn query_for(&self, session: u64, wants: &Arc<SettingMap>) -> Option<String> {
+        if !self.is_opaque_to(session) {
             return replay::difference(&self.settings, wants);
         }
         let kept = settings::after_reset_all(&self.settings);
         Some(["RESET ALL;", &replay::difference(&kept, wants).unwrap_or_default()].concat())
+    }
+
+    /// Whether another session's code may have set something here out of sight.
+    fn is_opaque_to(&self, session: u64) -> bool {
+        self.opaque_of.is_some_and(|of| of != session)
+    }
+
+    /// Whether it will take what [`Self::query_for`] gives it, for certain, and read strings afterwards as it does now.
+    pub(crate) fn takes(
+        &self,
+        session: u64,
+        wants: &SettingMap,
+        node: NodeId,
+        accepted: &AcceptedSettings,
+    ) -> bool {
+        let kept = self.is_opaque_to(session).then(|| settings::after_reset_all(&self.settings));
+        let has = kept.as_ref().unwrap_or(&self.settings);
+        self.lexing() == lexing(&self.defaults) && accepted.prove(node, has, wants)
     }
 
     /// DISCARD ALL succeeded.
@@ -90,6 +109,11 @@ impl ServerState {
         self.statements.clear();
         self.opaque_of = None;
     }
+}
+
+fn lexing(reported: &Reported) -> Lexing {
+    let off = reported.get(&b"standard_conforming_strings"[..]).is_some_and(|value| value == b"off");
+    Lexing { standard_conforming_strings: !off }
 }
 
 /// What clients are told of every node alike: a proxy in front of a primary is in no recovery, whoever answers.

@@ -8,6 +8,7 @@ use pgweir_sql::Lexing;
 use pgweir_wire::TransactionStatus;
 use pgweir_wire::say;
 
+use crate::accepted::AcceptedSettings;
 use crate::attempt::Attempt;
 use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
 use crate::effect::{Event, PinReason, Step};
@@ -54,6 +55,7 @@ pub struct Session {
     pub(crate) limits: Limits,
     pub(crate) namer: Arc<StatementNamer>,
     pub(crate) proven: Arc<ProvenStatements>,
+    pub(crate) accepted: Arc<AcceptedSettings>,
     pub(crate) settings: Settings,
     /// What the client was last told of the settings that servers report.
     pub(crate) told: Arc<Reported>,
@@ -132,6 +134,7 @@ impl Session {
             limits: settings.limits,
             namer: settings.namer,
             proven: settings.proven,
+            accepted: settings.accepted,
             settings: Settings::new(settings.startup),
             told: Arc::default(),
             statements: ClientStatements::default(),
@@ -211,8 +214,8 @@ impl Session {
         Demand { fresh_as_of, exclude: self.attempt.tried, ..Demand::new(access) }
     }
 
-    /// Gives the session the server it asked for. Its settings are brought to the session's first, and if it was unused for
-    /// long it is asked whether it lives; nothing of the client's is sent before that is answered.
+    /// Gives the session the server it asked for. Its settings are brought to the session's first. If that may fail, or if it
+    /// was unused for long and is asked whether it lives, nothing of the client's is sent before that is answered.
     pub fn link(
         &mut self,
         mut server: Box<ServerState>,
@@ -222,17 +225,17 @@ impl Session {
         step: &mut Step<'_>,
     ) {
         assert!(self.link.is_none() && self.ledger.is_empty(), "a session has one server at a time");
-        let difference = server
-            .query_for(self.id, self.settings.current())
-            .or_else(|| (liveness == Liveness::Ask).then(String::new));
-        let preparing = match &difference {
-            Some(query) => {
-                say::query(step.to_server, query.as_bytes());
-                self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
-                Preparing::Settings
+        let (wants, asks) = (self.settings.current(), liveness == Liveness::Ask);
+        let difference = server.query_for(self.id, wants).or_else(|| asks.then(String::new));
+        let mut preparing = Preparing::No;
+        if let Some(query) = &difference {
+            say::query(step.to_server, query.as_bytes());
+            self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
+            if asks || !server.takes(self.id, wants, node, &self.accepted) {
+                preparing = Preparing::Settings;
             }
-            None => Preparing::No,
-        };
+        }
+        server.opaque_of.take_if(|of| *of != self.id);
         self.lexing = server.lexing();
         self.link = Some(Link { server, role, node, preparing });
         if self.mode == PoolMode::Session {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::accepted::AcceptedSettings;
 use crate::proven::ProvenStatements;
 use crate::settings::SettingMap;
 use crate::statements::StatementNamer;
@@ -47,6 +48,8 @@ pub struct SessionSettings {
     pub namer: Arc<StatementNamer>,
     /// Statements that servers of the pool have parsed.
     pub proven: Arc<ProvenStatements>,
+    /// Settings that servers of the pool have taken.
+    pub accepted: Arc<AcceptedSettings>,
     /// Whether reads must see the session's own writes.
     pub reads_own_writes: bool,
 }

@@ -105,7 +105,7 @@ fn a_primary_that_dies() {
 #[test]
 fn a_server_that_is_still_prepared_can_be_lost() {
     let mut shell = shell();
-    shell.ask(&query("SET my.x TO 'one'"));
+    shell.ask(&query("SET role TO 'ann'"));
     shell.idle.clear();
     shell.send(&query("INSERT INTO t VALUES ('1')"));
     assert!(shell.turn());

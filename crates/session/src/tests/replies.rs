@@ -188,8 +188,9 @@ fn notices_and_reports_go_to_who_caused_them() {
     assert!(pair.server(&[reply(b'C', b"SET\0"), ready(b'I')]).0.is_ok());
     drop(pair.session.unlink());
     pair.to_server.clear();
+    pair.session.accepted = Arc::default();
     pair.client(&query("SELECT 'a'"));
-    assert_eq!(shown(&pair.to_server), "Q", "the settings come first, and alone");
+    assert_eq!(shown(&pair.to_server), "Q", "settings that nobody has taken come first, and alone");
     let (then, got) = pair.server(&[&aside[..], &[reply(b'C', b"SET\0"), ready(b'I')]].concat());
     assert!(matches!(then, Ok(AfterReplies::Prepared)));
     assert_eq!(got, "", "the client has known this");
@@ -220,6 +221,20 @@ fn settings_that_another_server_refuses_end_the_session() {
         let (then, _) = prepared(role, &[says]);
         assert!(matches!(then, Ok(AfterReplies::SendAgain(bytes)) if bytes.is_empty()), "{why}");
     }
+}
+
+#[test]
+fn a_proven_setting_that_is_refused_all_the_same_ends_the_session_unseen() {
+    let mut pair = Pair::new(NodeRole::Primary);
+    pair.session = Session::new(super::shell::settings(&[("my.x", "one")]));
+    pair.session.accepted.add(NodeId::new(1), pair.session.settings.current());
+    pair.client(&query("INSERT INTO t VALUES ('1')"));
+    let refusal = error(Severity::Error, "22023");
+    let (then, shown) =
+        pair.server(&[refusal.clone(), ready(b'I'), reply(b'C', b"INSERT 0 1\0"), ready(b'I')]);
+    assert_eq!(then.unwrap_err(), SessionError::SettingsRefused);
+    assert_eq!(pair.session.take_refused().unwrap(), refusal[5..]);
+    assert_eq!(shown, "");
 }
 
 #[test]

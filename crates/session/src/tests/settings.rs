@@ -85,6 +85,48 @@ fn the_setting_is_there_before_the_clients_bytes() {
 }
 
 #[test]
+fn what_a_node_took_before_goes_out_with_the_statement() {
+    let mut shell = shell();
+    shell.ask(&query("SET my.x TO 'one'"));
+    let both = |written: &str| (written.contains("SET \"my\".\"x\""), written.contains(SHOW));
+    assert_eq!(both(&shell.first_write(&query(SHOW))), (true, false), "no standby has taken it yet");
+    shell.settle();
+    shell.idle.clear();
+    assert_eq!(both(&shell.first_write(&query(SHOW))), (true, true), "now one has");
+    shell.settle();
+    assert!(shown(&shell.received).ends_with("T D(one) C(SELECT 1) Z(I)"));
+    for role in ["SET role TO 'ann'", "SET session_authorization TO 'ann'"] {
+        shell.ask(&query(role));
+        for _ in 0..2 {
+            shell.idle.clear();
+            assert_eq!(
+                both(&shell.first_write(&query(SHOW))),
+                (true, false),
+                "never as somebody else: {role}"
+            );
+            shell.settle();
+        }
+    }
+    shell.ask(&query("DISCARD ALL"));
+    shell.ask(&query("SET my.x TO 'one'"));
+    shell.next_client(super::shell::settings(&[]));
+    let written = shell.first_write(&query("INSERT INTO t VALUES ('1')"));
+    assert!(written.contains("RESET") && written.contains("INSERT"), "a RESET is always taken: {written}");
+}
+
+#[test]
+fn a_read_behind_its_settings_is_sent_again_when_the_standby_fails() {
+    let mut shell = shell();
+    shell.ask(&query("SET my.x TO 'one'"));
+    shell.ask(&query(SHOW));
+    shell.idle.clear();
+    shell.first_write(&query(SHOW));
+    shell.kill();
+    assert_eq!(shown(&shell.ask(&[])), "T D(one) C(SELECT 1) Z(I)");
+    assert_eq!(shell.leased, [0, 1, 1, 2]);
+}
+
+#[test]
 fn the_next_client_sees_nothing_of_it() {
     let mut shell = shell();
     shell.ask(&query("SET my.x TO 'one'"));

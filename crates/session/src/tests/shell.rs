@@ -113,6 +113,7 @@ pub(super) fn settings(startup: &[(&str, &str)]) -> SessionSettings {
         startup: Arc::new(startup_settings(&startup)),
         namer: Arc::new(StatementNamer::default()),
         proven: Arc::default(),
+        accepted: Arc::default(),
         reads_own_writes: true,
     }
 }
@@ -161,6 +162,15 @@ impl Shell {
         self.send(bytes);
         self.settle();
         self.received[before..].to_vec()
+    }
+
+    /// Sends, and answers what is written to a server at once.
+    pub(super) fn first_write(&mut self, bytes: &[u8]) -> String {
+        self.send(bytes);
+        self.turn();
+        let written =
+            self.server.as_ref().map(|server| String::from_utf8_lossy(&server.requests).into_owned());
+        written.unwrap_or_default().replace(|c: char| c.is_control(), " ")
     }
 
     /// Lets everything happen that can happen.

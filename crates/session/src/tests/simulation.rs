@@ -14,7 +14,9 @@ use super::frames::shown;
 use super::model::{Model, Shared};
 use super::random::Random;
 use super::shell::{self, End, Pieces, Shell};
-use crate::{Limits, NodeRole, ProvenStatements, SessionError, SessionSettings, StatementNamer};
+use crate::{
+    AcceptedSettings, Limits, NodeRole, ProvenStatements, SessionError, SessionSettings, StatementNamer,
+};
 
 const SEEDS: u64 = 500;
 const CONFLICT: &str = "canceling statement due to conflict with recovery";
@@ -66,6 +68,7 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
     let database = Shared::default();
     let alone = Shared::default();
     let (namer, proven) = (Arc::new(StatementNamer::default()), Arc::new(ProvenStatements::default()));
+    let accepted = Arc::new(AcceptedSettings::default());
     let pieces = Pieces::Random(Random::new(random.next()));
     let mut shell = Shell::new(shell::settings(&[]), &database, pieces);
     let mut fates = Vec::new();
@@ -81,6 +84,7 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
             limits,
             namer: Arc::clone(&namer),
             proven: Arc::clone(&proven),
+            accepted: Arc::clone(&accepted),
             ..shell::settings(startup)
         };
         shell.next_client(settings);
