@@ -64,6 +64,8 @@ impl Bench {
             namer: Arc::default(),
             proven: Arc::default(),
             accepted: Arc::default(),
+            catalog: Arc::default(),
+            role: "anna".into(),
             reads_own_writes: true,
         });
         Self {

@@ -108,6 +108,8 @@ impl Line {
             namer: Arc::default(),
             proven: Arc::default(),
             accepted: Arc::default(),
+            catalog: Arc::default(),
+            role: "anna".into(),
             reads_own_writes: true,
         });
         Self {

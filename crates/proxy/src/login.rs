@@ -114,6 +114,8 @@ fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMa
         namer: Arc::clone(&proxy.namer),
         proven: Arc::clone(&pool.proven),
         accepted: Arc::clone(&pool.accepted),
+        catalog: Arc::default(),
+        role: pool.settings.load().server_user.as_str().into(),
         reads_own_writes: consistency == pgweir_config::Consistency::Session,
     })
 }

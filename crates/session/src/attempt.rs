@@ -7,6 +7,7 @@
 
 use pgweir_cluster::NodeSet;
 
+use crate::segment::Needs;
 use crate::statements::{NameChange, Unnamed};
 
 /// The segments that went to a standby and are not answered yet.
@@ -24,6 +25,7 @@ pub(crate) struct Attempt {
     state: State,
     /// Nodes that failed this read.
     pub(crate) tried: NodeSet,
+    pub(crate) needs: Needs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +83,16 @@ impl Attempt {
         self.state == State::Hidden
     }
 
+    /// The bytes of the segments in flight.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// No standby can answer this.
+    pub(crate) fn needs_primary(&mut self) {
+        self.needs = Needs::Primary;
+    }
+
     /// A statement name changed meaning by a segment in flight.
     pub(crate) fn renamed(&mut self, change: impl FnOnce() -> NameChange) {
         if self.is_hidden() {
@@ -116,6 +128,7 @@ impl Attempt {
     pub(crate) fn answered(&mut self) {
         debug_assert!(self.withheld.is_empty(), "held-back replies are shown before their segment ends");
         self.tried = NodeSet::default();
+        self.needs = Needs::Nothing;
         self.open();
     }
 

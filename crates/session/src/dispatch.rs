@@ -331,7 +331,7 @@ impl Session {
     }
 
     fn query(&mut self, frame: &[u8], text: &[u8], step: &mut Step<'_>) -> Advance {
-        let verdict = step.classifier.classify(text, self.lexing, None);
+        let verdict = step.classifier.classify(text, self.lexing, Some(self.names.naming()));
         let after = AfterStatement::of_string(text, verdict, step.classifier, self.lexing);
         let verdict = Verdict { binds: AfterStatement::binds(after.as_ref(), verdict), ..verdict };
         let deallocated = self.deallocated(after.as_ref());

@@ -37,6 +37,8 @@ pub enum Event {
     Unpinned,
     /// A transaction (or an autocommitted statement) ended.
     TransactionEnded,
+    /// A standby refused as a write what was taken for a read.
+    StandbyRefused,
     /// An error of the server was passed on.
     ServerError(SqlState),
 }

@@ -14,6 +14,7 @@ use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed, Provoked};
+use crate::names::Judged;
 use crate::replies::ReplyRest;
 use crate::session::{Advance, Pinned, Session, linked};
 use crate::statements::{NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken};
@@ -57,7 +58,7 @@ impl Session {
     }
 
     fn parse_named(&mut self, parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
-        let verdict = step.classifier.classify(parse.text, self.lexing, None);
+        let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
         let failed = self.status == TransactionStatus::Failed && !ends_failed_block(verdict.kind);
         if failed && self.ledger.owes_ready() {
             return Ensured::Wait;
@@ -71,7 +72,8 @@ impl Session {
         let after = AfterStatement::of(parse.text, verdict)
             .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
         let after = after.map(Arc::new);
-        let statement = Arc::new(Statement::new(&self.namer, parse.text, parse.types, verdict, after));
+        let statement =
+            Arc::new(Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after));
         let id = self.server_id(&statement);
         let presence = linked(&mut self.link).server.statements.touch(id);
         let known = match presence {
@@ -97,10 +99,11 @@ impl Session {
 
     /// Defines a statement that servers are known to accept.
     pub(crate) fn define_proven(&mut self, parse: Parse<'_>, step: &mut Step<'_>) {
-        let verdict = step.classifier.classify(parse.text, self.lexing, None);
+        let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
         let after = AfterStatement::of(parse.text, verdict)
             .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
-        let statement = Statement::new(&self.namer, parse.text, parse.types, verdict, after.map(Arc::new));
+        let statement =
+            Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after.map(Arc::new));
         let named = Named { statement: Arc::new(statement), defined_in: self.ledger.segment() };
         self.statements.define(parse.name, named);
         step.events.push(Event::Parsed { on_server: false });
@@ -108,11 +111,12 @@ impl Session {
     }
 
     fn parse_unnamed(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
-        let verdict = step.classifier.classify(parse.text, self.lexing, None);
+        let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
         let after = AfterStatement::of(parse.text, verdict);
         let token = match self.deallocated(after.as_ref()) {
             None => {
-                let token = self.keep_unnamed(&frame[HEADER_BYTES + 1..], verdict, after.map(Arc::new));
+                let token =
+                    self.keep_unnamed(&frame[HEADER_BYTES + 1..], self.judged(verdict), after.map(Arc::new));
                 step.to_server.extend_from_slice(frame);
                 token
             }
@@ -123,7 +127,7 @@ impl Session {
                 }
                 let definition = [b"DEALLOCATE ", &id.server_name()[..], b"\0", parse.types].concat();
                 say::frame(step.to_server, b'P', &[b"\0", &definition]);
-                self.keep_unnamed(&definition, verdict, after.map(Arc::new))
+                self.keep_unnamed(&definition, self.judged(verdict), after.map(Arc::new))
             }
         };
         self.opens(OpenSegment::Prepared);
@@ -138,10 +142,15 @@ impl Session {
         self.statements.get(after.name.as_ref()?.as_bytes()).cloned()
     }
 
+    /// A verdict that was just made.
+    fn judged(&self, verdict: Verdict) -> Judged {
+        Judged::new(verdict, self.names.naming())
+    }
+
     fn keep_unnamed(
         &mut self,
         definition: &[u8],
-        verdict: Verdict,
+        judged: Judged,
         after: Option<Arc<AfterStatement>>,
     ) -> UnnamedToken {
         self.unnamed_count += 1;
@@ -152,9 +161,9 @@ impl Session {
             Some(unnamed) => {
                 unnamed.definition.clear();
                 unnamed.definition.extend_from_slice(definition);
-                (unnamed.verdict, unnamed.after, unnamed.token) = (verdict, after, token);
+                (unnamed.judged, unnamed.after, unnamed.token) = (judged, after, token);
             }
-            None => self.unnamed = Some(Unnamed { definition: definition.to_vec(), verdict, after, token }),
+            None => self.unnamed = Some(Unnamed { definition: definition.to_vec(), judged, after, token }),
         }
         token
     }
@@ -162,7 +171,11 @@ impl Session {
     /// An unnamed statement too long to be kept: nobody can parse it again elsewhere, so the session stays.
     pub(crate) fn parse_oversized(&mut self, step: &mut Step<'_>) {
         self.pin(PinReason::OversizedText, step);
-        let token = self.keep_unnamed(b"", TOO_LONG, Some(Arc::new(AfterStatement::plain(Kind::Other))));
+        let token = self.keep_unnamed(
+            b"",
+            Judged::unseen(TOO_LONG),
+            Some(Arc::new(AfterStatement::plain(Kind::Other))),
+        );
         self.ledger.promise(Owed::Parse(Audience::Client, None, Parsed::Unnamed(token)));
         self.opens(OpenSegment::Prepared);
     }
@@ -264,7 +277,9 @@ impl Session {
             }
         }
         let unnamed = self.unnamed.as_ref().expect("it was ensured");
-        let (verdict, after) = (unnamed.verdict, unnamed.after.clone());
+        let after = unnamed.after.clone();
+        let verdict =
+            unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
         self.track(verdict, step);
         self.promise_bind(names.portal, after, step);
         self.forward_all(header)
@@ -281,7 +296,9 @@ impl Session {
         if ensured == Ensured::Wait {
             return self.wait(step);
         }
-        self.track(statement.verdict, step);
+        let verdict =
+            statement.judged.now(&statement.definition, self.names.naming(), self.lexing, step.classifier);
+        self.track(verdict, step);
         self.promise_bind(names.portal, statement.after.clone(), step);
         let rest_of_body = header.body - names.bytes;
         let name = id.server_name();

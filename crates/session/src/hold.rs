@@ -33,6 +33,7 @@ impl Session {
         let mut known = Known {
             classifier: step.classifier,
             lexing: self.lexing,
+            naming: self.names.naming(),
             statements: &self.statements,
             unnamed: self.unnamed.as_ref(),
             ledger: &self.ledger,
@@ -46,7 +47,7 @@ impl Session {
             Extent::Goodbye => return Ok(Advance::Until(Next::Goodbye)),
             Extent::Ended | Extent::Flushed | Extent::TooLong => {}
         }
-        let needs = self.segment.needs.max(self.session_needs());
+        let needs = self.segment.needs.max(self.session_needs()).max(self.attempt.needs);
         match (&self.link, needs) {
             (None, Needs::Nothing) => self.answer_alone(rest, step),
             (None, Needs::Read) => Ok(Advance::Until(Next::Lease(self.demand(Access::Read)))),

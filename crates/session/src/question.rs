@@ -119,8 +119,7 @@ impl Session {
         self.settings.seen_on_server(answer.settings, &server.reported);
         server.settings = Arc::clone(self.settings.committed());
         // An unnamed statement too long to be kept is on this server alone.
-        let alone =
-            self.unnamed.as_ref().is_some_and(|unnamed| unnamed.verdict.reason == Reason::TextTooLong);
+        let alone = self.unnamed.as_ref().is_some_and(|unnamed| unnamed.judged.is_unseen());
         let found = answer.found.or(alone.then_some(PinReason::OversizedText));
         match found {
             None => self.unpin(step),

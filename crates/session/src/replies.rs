@@ -373,6 +373,7 @@ impl Session {
         }
         let standby = linked(&mut self.link).role == NodeRole::Standby;
         if standby && self.attempt.is_hidden() && node_is_at_fault(fields.sqlstate()) {
+            self.learn_from(fields.sqlstate(), step);
             return Ok(self.send_again());
         }
         let instead = match head {

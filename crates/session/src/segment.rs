@@ -5,7 +5,7 @@
 //!
 //! Invariant: scanning changes nothing but the scan itself; it goes on where it stopped when more bytes came.
 
-use pgweir_sql::{Classifier, Lexing, Target, Verdict};
+use pgweir_sql::{Classifier, Lexing, Naming, Target, Verdict};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::{FrontendTag, Header};
 
@@ -47,9 +47,10 @@ pub(crate) enum Extent {
 }
 
 /// What a segment needs; later variants include earlier ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Needs {
     /// Nothing: we answer it.
+    #[default]
     Nothing,
     /// Any node: all its statements are proven reads.
     Read,
@@ -91,6 +92,7 @@ enum Doubt {
 pub(crate) struct Known<'a> {
     pub(crate) classifier: &'a mut Classifier,
     pub(crate) lexing: Lexing,
+    pub(crate) naming: &'a Naming,
     pub(crate) statements: &'a ClientStatements,
     pub(crate) unnamed: Option<&'a Unnamed>,
     pub(crate) ledger: &'a Ledger,
@@ -164,12 +166,12 @@ impl Segment {
         match tag {
             FrontendTag::Query => {
                 let text = body::query_text(body).ok_or(malformed)?;
-                self.need(needs(known.classifier.classify(text, known.lexing, None)));
+                self.need(needs(known.classifier.classify(text, known.lexing, Some(known.naming))));
                 self.extent = Extent::Ended;
             }
             FrontendTag::Parse => {
                 let parse = Parse::read(body).ok_or(malformed)?;
-                let needs = needs(known.classifier.classify(parse.text, known.lexing, None));
+                let needs = needs(known.classifier.classify(parse.text, known.lexing, Some(known.naming)));
                 if self.begins == Begins::Simple && known.is_proven(&parse) {
                     self.put_off = needs;
                 } else {
@@ -225,7 +227,7 @@ impl Segment {
         Ok(())
     }
 
-    fn describe(&mut self, target: body::Target<'_>, known: &Known<'_>) {
+    fn describe(&mut self, target: body::Target<'_>, known: &mut Known<'_>) {
         match target {
             body::Target::Portal(_) => self.need(Needs::Read),
             body::Target::Statement(name) => self.uses(name, known),
@@ -233,7 +235,7 @@ impl Segment {
     }
 
     /// A statement is used. The unnamed one that this segment parsed was counted there.
-    fn uses(&mut self, name: &[u8], known: &Known<'_>) {
+    fn uses(&mut self, name: &[u8], known: &mut Known<'_>) {
         if name.is_empty() && self.unnamed == Origin::Own {
             self.need(Needs::Read);
         } else {
@@ -278,12 +280,14 @@ impl Known<'_> {
 
     /// What running the statement of this name needs. A name defined earlier in the same segment was counted there,
     /// and one that nobody defined fails on any node.
-    fn bound(&self, name: &[u8]) -> Needs {
-        let verdict = if name.is_empty() {
-            self.unnamed.map(|unnamed| unnamed.verdict)
+    fn bound(&mut self, name: &[u8]) -> Needs {
+        let (judged, definition) = if name.is_empty() {
+            let Some(unnamed) = self.unnamed else { return Needs::Read };
+            (unnamed.judged, &unnamed.definition[..])
         } else {
-            self.statements.get(name).map(|statement| statement.verdict)
+            let Some(statement) = self.statements.get(name) else { return Needs::Read };
+            (statement.judged, &statement.definition[..])
         };
-        verdict.map_or(Needs::Read, needs)
+        needs(judged.now(definition, self.naming, self.lexing, self.classifier))
     }
 }

@@ -14,6 +14,7 @@ use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
 use crate::effect::{Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Ledger, Owed};
+use crate::names::Names;
 use crate::portals::Portals;
 use crate::proven::ProvenStatements;
 use crate::question::Inquiry;
@@ -57,6 +58,7 @@ pub struct Session {
     pub(crate) proven: Arc<ProvenStatements>,
     pub(crate) accepted: Arc<AcceptedSettings>,
     pub(crate) settings: Settings,
+    pub(crate) names: Names,
     /// What the client was last told of the settings that servers report.
     pub(crate) told: Arc<Reported>,
     pub(crate) statements: ClientStatements,
@@ -128,6 +130,7 @@ impl Session {
     /// A session that has just been admitted.
     #[must_use]
     pub fn new(settings: SessionSettings) -> Self {
+        let own = Settings::new(settings.startup);
         Self {
             id: settings.id,
             mode: settings.mode,
@@ -135,7 +138,8 @@ impl Session {
             namer: settings.namer,
             proven: settings.proven,
             accepted: settings.accepted,
-            settings: Settings::new(settings.startup),
+            names: Names::new(settings.catalog, settings.role, &own),
+            settings: own,
             told: Arc::default(),
             statements: ClientStatements::default(),
             sharing: Sharing::default(),
@@ -170,6 +174,7 @@ impl Session {
     /// # Errors
     /// The client broke the protocol; the session is over.
     pub fn on_client(&mut self, input: &[u8], step: &mut Step<'_>) -> Result<ClientTook, SessionError> {
+        self.names.refresh(&self.settings);
         let mut bytes = 0;
         let next = loop {
             let rest = &input[bytes..];

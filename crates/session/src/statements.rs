@@ -16,9 +16,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use pgweir_sql::Verdict;
-
 use crate::effect::AfterStatement;
+use crate::names::Judged;
 use crate::settings::SettingValue;
 
 /// Names statements; one for the process.
@@ -108,7 +107,7 @@ pub(crate) struct Statement {
     pub(crate) id: StatementId,
     /// Text, NUL, parameter types: the body of a Parse behind its name.
     pub(crate) definition: Box<[u8]>,
-    pub(crate) verdict: Verdict,
+    pub(crate) judged: Judged,
     pub(crate) after: Option<Arc<AfterStatement>>,
 }
 
@@ -117,11 +116,11 @@ impl Statement {
         namer: &StatementNamer,
         text: &[u8],
         types: &[u8],
-        verdict: Verdict,
+        judged: Judged,
         after: Option<Arc<AfterStatement>>,
     ) -> Self {
         let definition = [text, b"\0", types].concat().into_boxed_slice();
-        Self { id: namer.name(text, types), definition, verdict, after }
+        Self { id: namer.name(text, types), definition, judged, after }
     }
 }
 
@@ -129,7 +128,7 @@ impl Statement {
 #[derive(Debug)]
 pub(crate) struct Unnamed {
     pub(crate) definition: Vec<u8>,
-    pub(crate) verdict: Verdict,
+    pub(crate) judged: Judged,
     pub(crate) after: Option<Arc<AfterStatement>>,
     /// Which Parse it came from: tells whether a server still has it.
     pub(crate) token: UnnamedToken,
@@ -414,7 +413,7 @@ mod tests {
             None,
         );
         let named = |text: &[u8]| Named {
-            statement: Arc::new(Statement::new(&namer, text, b"\0\0", verdict, None)),
+            statement: Arc::new(Statement::new(&namer, text, b"\0\0", Judged::unseen(verdict), None)),
             defined_in: 0,
         };
         let mut names = ClientStatements::default();

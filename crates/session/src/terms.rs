@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pgweir_sql::CatalogSlot;
+
 use crate::accepted::AcceptedSettings;
 use crate::proven::ProvenStatements;
 use crate::settings::SettingMap;
@@ -50,6 +52,10 @@ pub struct SessionSettings {
     pub proven: Arc<ProvenStatements>,
     /// Settings that servers of the pool have taken.
     pub accepted: Arc<AcceptedSettings>,
+    /// The catalog of the session's database.
+    pub catalog: Arc<CatalogSlot>,
+    /// The role with which servers are logged in to.
+    pub role: Arc<str>,
     /// Whether reads must see the session's own writes.
     pub reads_own_writes: bool,
 }

@@ -22,7 +22,7 @@ pub use rows::{
     Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, Language, OperatorRow, References,
     RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
 };
-pub use slot::{CatalogSlot, Naming};
+pub use slot::{CatalogSlot, Naming, NamingId};
 use table::NameTable;
 
 /// The knowledge of one database at one time.

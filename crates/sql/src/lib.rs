@@ -30,8 +30,8 @@ mod wish;
 
 pub use catalog::{
     Body, BuiltinRow, CastRow, Catalog, CatalogRows, CatalogSize, CatalogSlot, ColumnRow, FunctionRow,
-    Language, Naming, OperatorRow, References, RelationKind, RelationRow, SearchPath, SearchPathRow, TypeRow,
-    Volatility,
+    Language, Naming, NamingId, OperatorRow, References, RelationKind, RelationRow, SearchPath,
+    SearchPathRow, TypeRow, Volatility,
 };
 pub use classifier::{Classifier, Lexing, Settings};
 pub use decide::{Decision, Fate, decide};

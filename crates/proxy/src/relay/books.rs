@@ -53,6 +53,7 @@ impl Relay {
                         Tally::add_time(&tally.transaction_us, began.elapsed());
                     }
                 }
+                Event::StandbyRefused => {}
                 Event::ServerError(sqlstate) => {
                     self.metrics.faults.add(Fault::ServerError);
                     if let Some(server) = &self.server

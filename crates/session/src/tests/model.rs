@@ -55,6 +55,8 @@ pub(super) struct Model {
     pub(super) conflicts: usize,
     /// The next Execute is cancelled.
     pub(super) fails_next: bool,
+    /// The error that those reads meet.
+    pub(super) conflict: &'static str,
 }
 
 #[derive(Debug)]
@@ -100,6 +102,7 @@ impl Model {
             state: State::default(),
             conflicts: 0,
             fails_next: false,
+            conflict: "40001",
         }
     }
 

@@ -77,6 +77,43 @@ fn a_conflict_with_recovery_is_not_seen_before_rows_are() {
     assert_eq!(shown(&shell.ask(&query("SELECT 'b'"))), "T D(b) C(SELECT 1) Z(I)");
 }
 
+/// The nodes that serve each of these when standbys refuse every read as a write.
+fn served_when_refused(chunks: &[Vec<u8>]) -> Vec<Vec<usize>> {
+    let mut shell = shell();
+    (shell.conflicts, shell.conflict) = (99, "25006");
+    let leases = chunks.iter().map(|chunk| {
+        assert_eq!(shown(&shell.ask(chunk)), shown(&directly(std::slice::from_ref(chunk), &[])));
+        std::mem::take(&mut shell.leased)
+    });
+    leases.collect()
+}
+
+#[test]
+fn what_a_standby_refuses_as_a_write_goes_to_the_primary_from_then_on() {
+    let learnt = [vec![1, 0], vec![0], vec![0]];
+    assert_eq!(served_when_refused(&["SELECT 'a'", "SELECT 'b'", "select 'c'"].map(query)), learnt);
+    let unnamed = |text| all(&[run(text), sync()]);
+    assert_eq!(served_when_refused(&["SELECT 'a'", "SELECT 'b'", "SELECT 'a'"].map(unnamed)), learnt);
+    // Also what was prepared before anybody knew.
+    let named = all(&[parse("s", "SELECT 'a'"), sync()]);
+    let again = all(&[bind("s"), execute(), sync()]);
+    let mut shell = shell();
+    (shell.conflicts, shell.conflict) = (99, "25006");
+    shell.ask(&named);
+    for leased in [&[1, 0][..], &[0], &[0]] {
+        shell.leased.clear();
+        assert_eq!(shown(&shell.ask(&again)), "2 D(a) C(SELECT 1) Z(I)");
+        assert_eq!(shell.leased, leased);
+    }
+}
+
+#[test]
+fn nothing_is_learnt_when_nobody_knows_what_was_refused() {
+    let both = all(&[run("SELECT 'a'"), run("SELECT 'b'"), sync()]);
+    let leases = served_when_refused(&[both, query("SELECT 'a'")]);
+    assert_eq!((&leases[0][..], leases[1][0] == 0), (&[1, 0][..], false));
+}
+
 #[test]
 fn a_conflict_behind_rows_is_shown() {
     let mut shell = shell();

@@ -69,6 +69,8 @@ pub(super) struct Shell {
     pub(super) refuses: bool,
     /// So many of the next reads on each new standby connection meet a conflict.
     pub(super) conflicts: usize,
+    /// The error that those reads meet.
+    pub(super) conflict: &'static str,
     pub(super) last_demand: Option<Demand>,
 }
 
@@ -114,6 +116,8 @@ pub(super) fn settings(startup: &[(&str, &str)]) -> SessionSettings {
         namer: Arc::new(StatementNamer::default()),
         proven: Arc::default(),
         accepted: Arc::default(),
+        catalog: Arc::default(),
+        role: "anna".into(),
         reads_own_writes: true,
     }
 }
@@ -138,6 +142,7 @@ impl Shell {
             leased: Vec::new(),
             refuses: false,
             conflicts: 0,
+            conflict: "40001",
             last_demand: None,
         }
     }
@@ -318,6 +323,7 @@ impl Shell {
         let reported = model.gucs.reported().clone();
         if role == NodeRole::Standby {
             model.conflicts = self.conflicts;
+            model.conflict = self.conflict;
         }
         let state = Some(Box::new(ServerState::new(Arc::default(), reported)));
         Server { node, state, model, replies: Vec::new(), requests: Vec::new() }

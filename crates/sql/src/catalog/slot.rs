@@ -39,10 +39,26 @@ pub struct Naming {
     pub(crate) refused: Arc<Refused>,
 }
 
+/// Under what a verdict was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamingId {
+    number: u64,
+    refusals: u64,
+}
+
 /// Normal forms of texts that looked like reads and that a standby refused as writes.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     texts: Mutex<HashSet<Box<[u8]>>>,
+    /// How many there ever were.
+    count: AtomicU64,
+}
+
+impl Default for CatalogSlot {
+    /// The only slot there is.
+    fn default() -> Self {
+        Self::new(0)
+    }
 }
 
 impl CatalogSlot {
@@ -110,6 +126,14 @@ impl CatalogSlot {
     }
 }
 
+impl Naming {
+    /// Tells this naming, with what standbys refused up to now, from any other of the process.
+    #[must_use]
+    pub fn id(&self) -> NamingId {
+        NamingId { number: self.number, refusals: self.refused.count.load(Ordering::Acquire) }
+    }
+}
+
 impl Refused {
     /// Whether a standby refused a text of this normal form.
     pub(crate) fn has(&self, normal: &[u8]) -> bool {
@@ -123,6 +147,7 @@ impl Refused {
             texts.clear();
         }
         texts.insert(normal.into());
+        self.count.fetch_add(1, Ordering::Release);
     }
 }
 

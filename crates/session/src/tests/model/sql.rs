@@ -224,7 +224,7 @@ impl Model {
     fn rows(&mut self, rows: Vec<String>) -> Result<Answer, Failed> {
         if self.conflicts > 0 {
             self.conflicts -= 1;
-            return Err(("40001", "canceling statement due to conflict with recovery".to_owned()));
+            return Err((self.conflict, "canceling statement due to conflict with recovery".to_owned()));
         }
         Ok(Answer::Rows(rows))
     }
