@@ -83,6 +83,53 @@ fn the_rows_tell_what_happens() {
     assert!(!standby["out_reason"].is_empty() && standby["health"] != "up", "{standby:?}");
 }
 
+#[test]
+fn a_session_that_holds_its_server_is_seen_with_its_reason() {
+    let setup = Setup::newest().set("log", "level", "\"debug\"");
+    let by_statement = [
+        ("LISTEN c", "listen"),
+        ("CREATE TEMP TABLE mine (n int)", "temporary_table"),
+        ("SELECT pg_advisory_lock(1)", "advisory_lock"),
+        ("PREPARE p AS SELECT 1", "sql_prepare"),
+        ("LOAD 'plpgsql'", "load"),
+    ];
+    let site = setup.start();
+    for (statement, reason) in by_statement {
+        let mut client = site.connect();
+        client.query(statement).unwrap_or_else(|error| panic!("{statement}: {error}"));
+        see_pin(&site, reason);
+        client.close().expect("it says goodbye");
+        site.wait_for("it is gone", || table(&site, "CLIENTS").iter().all(|row| row["pin"].is_empty()));
+        assert_eq!(
+            site.pgweir.metric("pgweir_pinned_sessions", &[("reason", reason)]),
+            Some(0.0),
+            "{reason}"
+        );
+    }
+    let site = setup.set("pool", "mode", "\"session\"").start();
+    let _first = site.connect();
+    see_pin(&site, "session_mode");
+}
+
+/// On the console, in the metrics and in the log.
+#[track_caller]
+fn see_pin(site: &Site, reason: &str) {
+    let mut pinned = Vec::new();
+    site.wait_for(&format!("{reason} is on the console"), || {
+        pinned = table(site, "CLIENTS");
+        pinned.retain(|row| row["pin"] == reason);
+        !pinned.is_empty()
+    });
+    let count = |metric: &str| site.pgweir.metric(metric, &[("reason", reason)]);
+    assert_eq!(
+        (count("pgweir_pinned_sessions"), count("pgweir_pins_total")),
+        (Some(1.0), Some(1.0)),
+        "{reason}"
+    );
+    let logged = format!("client={} reason=\"{reason}\"", pinned[0]["id"]);
+    assert!(site.pgweir.log().contains(&logged), "{logged} is not logged");
+}
+
 const IN_TRANSACTION: &str = "SELECT pid FROM pg_stat_activity WHERE state = 'idle in transaction'";
 
 #[test]

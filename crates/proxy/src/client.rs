@@ -85,7 +85,15 @@ impl ClientEntry {
         *self.doing.lock() = Doing::Active(Arc::clone(server), None);
     }
 
+    /// It holds its server for this reason, or not any more.
     pub(crate) fn is_pinned(&self, reason: Option<PinReason>) {
+        let client = self.id;
+        match reason {
+            Some(reason) => {
+                tracing::debug!(client, reason = reason.code(), "the session holds its server");
+            }
+            None => tracing::debug!(client, "the session holds its server no more"),
+        }
         if let Doing::Active(_, pin) = &mut *self.doing.lock() {
             *pin = reason;
         }

@@ -118,13 +118,14 @@ impl Relay {
             requests: 0,
             ending: None,
         };
-        if let Pinned::By(reason) = relay.session.pinned() {
-            relay.metrics.pins.pinned(reason);
-            relay.pinned = Some(reason);
-        }
         if let Some(server) = &relay.server {
             server.entry.taken_by(relay.entered.entry.id, SystemTime::now());
             relay.entered.entry.has(&server.entry);
+        }
+        if let Pinned::By(reason) = relay.session.pinned() {
+            relay.metrics.pins.pinned(reason);
+            relay.pinned = Some(reason);
+            relay.entered.entry.is_pinned(relay.pinned);
         }
         let mut context = Context::from_waker(std::task::Waker::noop());
         // The first poll writes what the socket does not take now, and finds a dead one.

@@ -38,7 +38,6 @@ impl Relay {
                     self.metrics.pins.pinned(reason);
                     self.pinned = Some(reason);
                     self.entered.entry.is_pinned(Some(reason));
-                    tracing::debug!(reason = reason.code(), "the session holds its server");
                 }
                 Event::Unpinned => {
                     if let Some(reason) = self.pinned.take() {

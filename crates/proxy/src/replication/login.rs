@@ -55,7 +55,6 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rep
     entered.entry.has(&server.entry);
     entered.entry.is_pinned(Some(REPLICATES));
     proxy.metrics.pins.pinned(REPLICATES);
-    tracing::debug!(client = entered.entry.id, reason = REPLICATES.code(), "the session holds its server");
     Some(Replicating {
         to_client: Direction::with_early(&mut stream, &unsent),
         to_server: Direction::with_early(&mut server.stream, &early),
