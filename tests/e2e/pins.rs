@@ -162,3 +162,32 @@ fn several_statements_in_one_string_hold_no_server() {
     one.query("BEGIN; SET my.hidden TO 'd'; COMMIT; RESET work_mem").unwrap();
     assert_eq!((held(&mut two)[5..].join(" "), seen(&mut one)), (" 4MB".to_owned(), "d 4MB".to_owned()));
 }
+
+#[test]
+fn sequence_values_are_the_sessions_own() {
+    for binaries in Binaries::installed() {
+        let site = Setup::on(&binaries).set("pool", "size", "2").start();
+        let (mut one, mut two) = (site.connect(), site.connect());
+        run(&mut one, "CREATE TABLE numbered (id serial, n int)");
+        run(&mut one, "INSERT INTO numbered VALUES (DEFAULT, 1)");
+        let lastval = "SELECT lastval()";
+        let error = two.query(lastval).expect_err("it has had no value").to_string();
+        assert!(error.contains("lastval is not yet defined in this session"), "{error}");
+        two.close().expect("it says goodbye");
+        let mut two = site.connect();
+        // From now on the pool knows that somebody asks.
+        for round in 2..6 {
+            run(&mut one, "INSERT INTO numbered VALUES (DEFAULT, 1)");
+            run(&mut two, "INSERT INTO numbered VALUES (DEFAULT, 1)");
+            assert_eq!(one.query(lastval).unwrap().value(), (2 * round - 2).to_string());
+            assert_eq!(
+                two.query("SELECT currval('numbered_id_seq')").unwrap().value(),
+                (2 * round - 1).to_string()
+            );
+        }
+        run(&mut two, "DISCARD SEQUENCES");
+        two.query(lastval).expect_err("it has thrown them away");
+        one.close().expect("it says goodbye");
+        site.connect().query(lastval).expect_err("a new session has had no value");
+    }
+}

@@ -11,6 +11,8 @@ use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::ledger::{Audience, Owed, Parsed, SkipsUntilSync};
 use crate::portals::Portals;
 use crate::question::Inquiry;
+use crate::sequences::SequenceValues;
+use crate::server::ServerState;
 use crate::session::{Session, linked};
 use crate::settings::Kept;
 
@@ -36,6 +38,7 @@ impl Session {
                 }
             }
             (Kind::Rollback | Kind::RollbackAndChain, _) => self.settings.rollback(),
+            (Kind::Discard(DiscardScope::Sequences), _) => self.sequences_discarded(step),
             (Kind::Discard(DiscardScope::All), _) => {
                 self.settings.discard_all();
                 self.statements.clear();
@@ -63,7 +66,7 @@ impl Session {
     /// Drops the promises that an error makes void, and undoes what they would have named.
     pub(crate) fn drop_failed(&mut self) {
         let Self { ledger, statements, unnamed, link, .. } = self;
-        let server = &mut linked(link).server.statements;
+        let ServerState { statements: server, sequences, .. } = &mut *linked(link).server;
         let skips = ledger.fail(|owed| match owed {
             Owed::Parse(_, change, parsed) => {
                 if let Some(change) = change {
@@ -82,6 +85,7 @@ impl Session {
             }
             Owed::Local(_, Some(change)) => statements.undo(*change),
             Owed::Close(Audience::Proxy, Some(id)) => server.not_closed(id),
+            Owed::OwnExecute => *sequences = SequenceValues::Mixed,
             Owed::Bind
             | Owed::Close(..)
             | Owed::CopyEnd
@@ -90,7 +94,6 @@ impl Session {
             | Owed::FunctionCall
             | Owed::Local(_, None)
             | Owed::OwnBind
-            | Owed::OwnExecute
             | Owed::Provoked(_)
             | Owed::Question(_)
             | Owed::Restored

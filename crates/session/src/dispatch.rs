@@ -151,6 +151,7 @@ impl Session {
             FrontendTag::FunctionCall => {
                 self.writes.open = true;
                 self.note_unknown();
+                self.may_advance_sequence(step);
                 self.open_segment = OpenSegment::No;
                 self.ledger.promise(Owed::FunctionCall);
                 Ok(self.forward_all(header))
@@ -243,6 +244,7 @@ impl Session {
                 let unfollowed = PinReason::Statement(PinCause::MultiSet);
                 self.pin(if bulk { PinReason::OversizedText } else { unfollowed }, step);
                 self.note_unknown();
+                self.may_advance_sequence(step);
                 self.writes.open = true;
                 self.open_segment = OpenSegment::No;
                 self.forget_unnamed();
@@ -335,8 +337,12 @@ impl Session {
         let after = AfterStatement::of_string(text, verdict, step.classifier, self.lexing);
         let verdict = Verdict { binds: AfterStatement::binds(after.as_ref(), verdict), ..verdict };
         let deallocated = self.deallocated(after.as_ref());
-        if deallocated.is_some() && self.ledger.owes_ready() {
+        let discards = self.asks_for_others_values(verdict);
+        if (deallocated.is_some() && self.ledger.owes_ready()) || (discards && !self.ledger.is_empty()) {
             return self.wait(step);
+        }
+        if discards && self.status != TransactionStatus::Failed {
+            self.discard_values_before_query(step);
         }
         self.track(verdict, step);
         self.note_change(after.as_ref());
@@ -393,7 +399,11 @@ impl Session {
             linked(&mut self.link).server.beyond_reset |= cause.outlives_discard();
         }
         match (linked(&mut self.link).role, verdict.kind) {
-            (NodeRole::Primary, _) => self.writes.open |= may_write(verdict),
+            (NodeRole::Primary, _) if may_write(verdict) => {
+                self.writes.open = true;
+                self.may_advance_sequence(step);
+            }
+            (NodeRole::Primary, _) => {}
             (NodeRole::Standby, Kind::Begin(_)) => self.block = Block::Beginning,
             (NodeRole::Standby, _) => {}
         }

@@ -280,6 +280,9 @@ impl Session {
         let after = unnamed.after.clone();
         let verdict =
             unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
+        if self.asks_for_others_values(verdict) {
+            self.discard_values_before_bind(step);
+        }
         self.track(verdict, step);
         self.promise_bind(names.portal, after, step);
         self.forward_all(header)
@@ -290,6 +293,7 @@ impl Session {
             // Only PREPARE can have made it.
             self.writes.open |= linked(&mut self.link).role == NodeRole::Primary;
             self.note_unknown();
+            self.may_advance_sequence(step);
             self.promise_bind(names.portal, None, step);
             return self.forward_all(header);
         };
@@ -298,6 +302,9 @@ impl Session {
         }
         let verdict =
             statement.judged.now(&statement.definition, self.names.naming(), self.lexing, step.classifier);
+        if self.asks_for_others_values(verdict) {
+            self.discard_values_before_bind(step);
+        }
         self.track(verdict, step);
         self.promise_bind(names.portal, statement.after.clone(), step);
         let rest_of_body = header.body - names.bytes;

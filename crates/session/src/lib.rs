@@ -30,6 +30,7 @@ mod reports;
 mod resets;
 mod script;
 mod segment;
+mod sequences;
 mod server;
 mod session;
 mod settings;

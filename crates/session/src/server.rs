@@ -10,6 +10,7 @@ use pgweir_sql::Lexing;
 
 use crate::accepted::AcceptedSettings;
 use crate::replay;
+use crate::sequences::SequenceValues;
 use crate::settings::{self, SettingMap};
 use crate::statements::ServerStatements;
 
@@ -28,6 +29,7 @@ pub struct ServerState {
     pub(crate) defaults: Arc<Reported>,
     /// The session that ran code here which may have set what no catalog shows.
     pub(crate) opaque_of: Option<u64>,
+    pub(crate) sequences: SequenceValues,
 }
 
 impl ServerState {
@@ -47,6 +49,7 @@ impl ServerState {
             reported,
             beyond_reset: false,
             opaque_of: None,
+            sequences: SequenceValues::default(),
         }
     }
 
@@ -108,6 +111,7 @@ impl ServerState {
         self.settings = Arc::default();
         self.statements.clear();
         self.opaque_of = None;
+        self.sequences = SequenceValues::Nobodys;
     }
 }
 

@@ -232,6 +232,7 @@ impl Session {
         assert!(self.link.is_none() && self.ledger.is_empty(), "a session has one server at a time");
         let (wants, asks) = (self.settings.current(), liveness == Liveness::Ask);
         let difference = server.query_for(self.id, wants).or_else(|| asks.then(String::new));
+        let difference = self.without_others_values(&mut server, difference);
         let mut preparing = Preparing::No;
         if let Some(query) = &difference {
             say::query(step.to_server, query.as_bytes());

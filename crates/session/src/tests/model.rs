@@ -25,6 +25,7 @@ use crate::NodeRole;
 #[derive(Debug, Default)]
 pub(super) struct Database {
     pub(super) committed: Vec<String>,
+    pub(super) sequence: u64,
     /// How often each write was run, committed or not.
     pub(super) ran: BTreeMap<String, usize>,
     /// What a standby was asked to write outside of a READ ONLY block.
@@ -51,6 +52,8 @@ pub(super) struct Model {
     copy: Option<Copying>,
     pub(super) gucs: Gucs,
     pub(super) state: State,
+    /// What the session's last `nextval` answered.
+    pub(super) currval: Option<u64>,
     /// So many of the next reads meet a conflict with recovery.
     pub(super) conflicts: usize,
     /// The next Execute is cancelled.
@@ -100,6 +103,7 @@ impl Model {
             copy: None,
             gucs: Gucs::new(startup),
             state: State::default(),
+            currval: None,
             conflicts: 0,
             fails_next: false,
             conflict: "40001",

@@ -10,6 +10,7 @@ use pgweir_wire::GucSetting;
 
 use super::model::{Model, Shared};
 use super::random::Random;
+use crate::sequences::SequenceValues;
 use crate::settings::SettingValue;
 use crate::*;
 
@@ -445,6 +446,8 @@ fn check_state(state: &ServerState, model: &Model) {
     let set: BTreeMap<String, String> = set.map(|(name, value)| (name.clone(), value.clone())).collect();
     assert_eq!(believed, set, "the settings of an idle server");
     assert_eq!(**state.reported(), *model.gucs.reported(), "what an idle server reported");
+    let nobodys = state.sequences == SequenceValues::Nobodys;
+    assert!(!nobodys || model.currval.is_none(), "what the sequences of an idle server answered");
     assert_eq!(model.state, Default::default(), "what the session of an idle server holds");
     let names = state.statements.names();
     let has: Vec<_> = model.statement_names().into_iter().filter(|name| name != b"pgweir_nothing").collect();

@@ -73,6 +73,10 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
     let mut shell = Shell::new(shell::settings(&[]), &database, pieces);
     let mut fates = Vec::new();
     let limits = limits(&mut random);
+    let sequences = random.one_in(3);
+    if sequences {
+        proven.read_sequences();
+    }
     for id in 1..=3 {
         let startup: &[(&str, &str)] = if random.one_in(2) {
             &[("my.z", "zed"), ("application_name", "app"), ("datestyle", "SQL")]
@@ -89,7 +93,7 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
         };
         shell.next_client(settings);
         let mut direct = Model::new(NodeRole::Primary, &alone, startup);
-        let script = Script::random(&mut random, &mut direct);
+        let script = Script::random(&mut random, &mut direct, sequences);
         let fate = play(seed, faults, &mut shell, &mut random, &script, &direct.output);
         fates.push(fate);
         let database = database.borrow();

@@ -298,6 +298,7 @@ impl Model {
                 self.gucs.discard_all();
                 self.statements.clear();
                 self.state = State::default();
+                self.currval = None;
                 // It is committed at once, also in a pipeline.
                 self.commit();
                 done("DISCARD ALL")

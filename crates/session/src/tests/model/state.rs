@@ -29,6 +29,9 @@ pub(super) enum Change {
     Prepare(String, Box<Command>),
     Execute(String),
     Question,
+    Nextval,
+    Currval,
+    DiscardSequences,
 }
 
 impl Change {
@@ -40,6 +43,9 @@ impl Change {
             "SELECT sets()" => Self::Sets("work_mem"),
             "SELECT hides()" => Self::Sets("my.hidden"),
             "SELECT held()" => Self::Show,
+            "SELECT nextval('s')" => Self::Nextval,
+            "SELECT currval('s')" => Self::Currval,
+            "DISCARD SEQUENCES" => Self::DiscardSequences,
             _ if text.starts_with("SELECT 'listen'::pg_catalog.text") => Self::Question,
             _ => {
                 let rest = |prefix: &str| text.strip_prefix(prefix).map(str::to_owned);
@@ -62,7 +68,14 @@ impl Change {
     pub(super) fn returns_rows(&self) -> bool {
         matches!(
             self,
-            Self::Lock | Self::Unlock | Self::Sets(_) | Self::Show | Self::Question | Self::Execute(_)
+            Self::Currval
+                | Self::Nextval
+                | Self::Lock
+                | Self::Unlock
+                | Self::Sets(_)
+                | Self::Show
+                | Self::Question
+                | Self::Execute(_)
         )
     }
 }
@@ -119,6 +132,25 @@ impl Model {
             Change::Execute(name) => {
                 let command = self.statement(name.as_bytes())?;
                 self.run(&command)
+            }
+            Change::Nextval => {
+                if self.transaction.as_ref().is_some_and(|transaction| transaction.read_only) {
+                    return Err(("25006", "cannot execute nextval() in a read-only transaction".to_owned()));
+                }
+                let value = self.database.borrow().sequence + 1;
+                self.database.borrow_mut().sequence = value;
+                self.currval = Some(value);
+                row(&value.to_string())
+            }
+            Change::Currval => match self.currval {
+                Some(value) => row(&value.to_string()),
+                None => {
+                    Err(("55000", "currval of sequence \"s\" is not yet defined in this session".to_owned()))
+                }
+            },
+            Change::DiscardSequences => {
+                self.currval = None;
+                done("DISCARD SEQUENCES")
             }
             Change::Question => Ok(Answer::Pairs(self.answer_question())),
         }

@@ -60,6 +60,8 @@ const HOLDS: &[&str] = &[
     "SELECT hides()",
     "SELECT held()",
 ];
+const SEQUENCES: &[&str] =
+    &["SELECT nextval('s')", "SELECT currval('s')", "SELECT currval('s')", "DISCARD SEQUENCES"];
 const NAMES: &[&str] = &["a", "b", "c", "d"];
 
 /// What a client sends: each chunk when the one before it is answered.
@@ -71,6 +73,8 @@ pub(super) struct Script {
 struct Writer<'a> {
     random: &'a mut Random,
     writes: usize,
+    /// Whether the pool's clients ask for sequence values.
+    sequences: bool,
     /// Whether `direct` is in an explicit block, or may be in one.
     block: bool,
     notes: Vec<String>,
@@ -78,10 +82,10 @@ struct Writer<'a> {
 
 impl Script {
     /// A script, which `direct` has answered.
-    pub(super) fn random(random: &mut Random, direct: &mut Model) -> Self {
+    pub(super) fn random(random: &mut Random, direct: &mut Model, sequences: bool) -> Self {
         // No two clients write the same.
         let first = random.below(1 << 40) * 1000;
-        let mut writer = Writer { random, writes: first, block: false, notes: Vec::new() };
+        let mut writer = Writer { random, writes: first, block: false, sequences, notes: Vec::new() };
         let mut chunks = vec![Vec::new()];
         for _ in 0..3 + writer.random.below(14) {
             let unit = writer.unit();
@@ -125,6 +129,7 @@ impl Writer<'_> {
 
     fn text(&mut self) -> String {
         match self.random.below(15) {
+            12 if self.sequences => self.pick(SEQUENCES).to_owned(),
             13..=14 => self.pick(HOLDS).to_owned(),
             0..=4 => self.pick(READS).to_owned(),
             5..=6 => self.write(),
