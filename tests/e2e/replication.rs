@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use pgweir_sandbox::{Binaries, Client, Node, SandboxError};
+use pgweir_sandbox::{Binaries, Client, Hba, Node, SandboxError};
 
 use crate::harness::{Setup, Site, cancel_request, query};
 use crate::programs::{Login, Running, tool};
@@ -152,6 +152,70 @@ fn a_client_that_vanishes_takes_its_walsender_along() {
 }
 
 #[test]
+fn a_standby_follows_the_primary_through_one_address() {
+    let site = Setup::newest().standbys(2).start();
+    let (new, follower) = (site.cluster.node(1), site.cluster.node(2));
+    follower.stream_from(site.pgweir.port()).unwrap();
+    let streams = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'";
+    site.wait_for("it streams through pgweir", || on(follower, streams) == "1" && physical(&site) == 1);
+    site.connect().query("CREATE TABLE t (n int)").unwrap();
+    site.wait_caught_up();
+    site.cluster.primary().kill9().unwrap();
+    new.promote().unwrap();
+    site.wait_for("the new primary is known", || {
+        site.pgweir.metric("pgweir_node_role", &[("node", new.name()), ("role", "primary")]) == Some(1.0)
+    });
+    site.connect().query("INSERT INTO t VALUES (1)").unwrap();
+    site.wait_for("it follows the new primary", || on(follower, "SELECT count(*) FROM t") == "1");
+}
+
+#[test]
+fn a_subscription_takes_its_changes_through_pgweir() {
+    let site = logical(Setup::newest()).start();
+    let mut client = site.connect();
+    client.query("CREATE TABLE t (n int PRIMARY KEY)").unwrap();
+    client.query("INSERT INTO t VALUES (1)").unwrap();
+    client.query("CREATE PUBLICATION changes FOR TABLE t").unwrap();
+    client.query("CREATE DATABASE copy").unwrap();
+    let node = site.cluster.primary();
+    node.query("copy", "CREATE TABLE t (n int PRIMARY KEY)").unwrap();
+    // Publisher and subscriber are one server here, so the slot must be there before.
+    client.query("SELECT pg_create_logical_replication_slot('changes', 'pgoutput')").unwrap();
+    let subscribe = format!(
+        "CREATE SUBSCRIPTION changes CONNECTION 'host=127.0.0.1 port={} user=postgres dbname=postgres' \
+         PUBLICATION changes WITH (create_slot = false)",
+        site.pgweir.port()
+    );
+    node.query("copy", &subscribe).unwrap();
+    let copied = || node.query("copy", "SELECT count(*) FROM t").unwrap().value().to_owned();
+    site.wait_for("what was there is copied", || copied() == "1");
+    client.query("INSERT INTO t VALUES (2), (3)").unwrap();
+    site.wait_for("what came later follows", || copied() == "3");
+    node.query("copy", "DROP SUBSCRIPTION changes").unwrap();
+}
+
+#[test]
+fn a_role_replicates_by_the_password_that_it_proved_to_pgweir() {
+    let site = Setup::newest()
+        .servers(|servers| servers.hba = Hba::ScramSha256)
+        .set("auth", "method", "\"scram-sha-256\"")
+        .set("auth", "query_user", "\"postgres\"")
+        .set("auth", "query_password", "\"postgres\"")
+        .set("cluster.main", "monitor_password", "\"postgres\"")
+        .start();
+    let create = "CREATE ROLE app LOGIN REPLICATION PASSWORD 'secret'";
+    site.cluster.primary().query("postgres", create).unwrap();
+    for database in ["dbname=postgres replication=database", "dbname=replication replication=true"] {
+        let identify = |password| {
+            let login = Login { user: "app", password, ..login(&site) };
+            tool(&site.cluster, "psql", &login, &["-XAtq", "-d", database, "-c", "IDENTIFY_SYSTEM"])
+        };
+        assert!(identify("secret").finish().printed().contains('|'), "{database}");
+        identify("wrong").finish_anyhow().failed_with("password authentication failed for user \"app\"");
+    }
+}
+
+#[test]
 fn a_primary_that_dies_ends_the_stream_and_a_new_one_takes_it_up() {
     let site = Setup::newest().standbys(1).start();
     let mut client = walsender(&site, "database");
@@ -208,6 +272,12 @@ fn walsender(site: &Site, replication: &str) -> Client {
         ("options", "-c search_path=elsewhere"),
     ];
     Client::connect_with(&site.pgweir.address(), &parameters, None).expect("pgweir lets it in")
+}
+
+/// Clients of pgweir that replicate physically.
+fn physical(site: &Site) -> usize {
+    let shown = site.try_connect("postgres", "pgweir").unwrap().query("SHOW CLIENTS").unwrap();
+    shown.rows.iter().filter(|row| row.iter().flatten().any(|value| value == "physical")).count()
 }
 
 fn on(node: &Node, sql: &str) -> String {
