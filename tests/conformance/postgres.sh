@@ -90,5 +90,5 @@ build_suites() {
 # What makes isolationtester know its sessions behind a pooler.
 build_preload() {
     cc -shared -fPIC -O1 -Wall -I "$PGWEIR_SUITES/src/interfaces/libpq" -I "$PGWEIR_SUITES/src/include" \
-        -o "$PGWEIR_SUITES/src/test/isolation/backend_pids.so" "$repo/tests/conformance/backend_pids.c"
+        -o "$PGWEIR_SUITES/src/test/isolation/isolation_sessions.so" "$repo/tests/conformance/isolation_sessions.c"
 }

@@ -57,7 +57,7 @@ fn pg_regress(site: &Site, suite: Suite) -> Command {
         .arg(format!("--dbname={}", database_name(suite)));
     if isolation {
         command.env("LD_LIBRARY_PATH", suites().join("src/interfaces/libpq"));
-        command.env("LD_PRELOAD", input.join("backend_pids.so"));
+        command.env("LD_PRELOAD", input.join("isolation_sessions.so"));
     }
     command
 }
