@@ -132,6 +132,18 @@ fn clients_read_their_own_writes_while_standbys_lag() {
     assert_ne!(stale_reads(&site), 0, "without the promise, lag shows");
 }
 
+#[test]
+fn a_database_that_no_standby_has_yet_is_read_on_the_primary() {
+    let site = Setup::newest().standbys(2).start();
+    for standby in site.cluster.standbys() {
+        standby.pause_replay().unwrap();
+    }
+    site.cluster.primary().query("postgres", "CREATE DATABASE young").unwrap();
+    let mut client = site.try_connect("postgres", "young").unwrap();
+    assert_eq!(client.query("SELECT current_database()").unwrap().value(), "young");
+    site.try_connect("postgres", "absent").expect_err("no node has it");
+}
+
 /// Sixteen clients count up in ways that differ and look at once; answers how often one saw less than it wrote.
 fn stale_reads(site: &Site) -> usize {
     let count = |id: usize| {

@@ -249,12 +249,19 @@ impl Pool {
         self.dial_for_waiters(view, now, out);
     }
 
-    /// The servers do not accept this database or user: nobody need wait.
-    pub fn refuse_all(&mut self, out: &mut Vec<PoolEffect>) {
-        while !self.queue.is_empty() {
-            let waiter = self.queue.pop(0).id;
-            out.push(PoolEffect::Refuse { waiter, refusal: Refusal::ServersRefuse });
+    /// The node does not accept this database or user. When the primary says so, nobody need wait. A standby may not have
+    /// heard yet of what was just created: who would read there reads elsewhere.
+    pub fn login_refused(&mut self, node: NodeId, view: &View, now: Instant, out: &mut Vec<PoolEffect>) {
+        let refuse = |waiter| PoolEffect::Refuse { waiter, refusal: Refusal::ServersRefuse };
+        if view.primary.is_none_or(|primary| primary == node) {
+            while !self.queue.is_empty() {
+                out.push(refuse(self.queue.pop(0).id));
+            }
+            return;
         }
+        out.extend(self.queue.rule_out(node, view, now).into_iter().map(refuse));
+        self.serve(view, now, out);
+        self.dial_for_waiters(view, now, out);
     }
 
     /// The waiter has gone. If it was granted a server in the meantime (the answer is false), that must be given back.

@@ -414,7 +414,7 @@ impl ServerPool {
             inner.pool.dial_failed(node, view, now, &mut inner.effects);
             if refused.is_some() {
                 inner.refused = refused;
-                inner.pool.refuse_all(&mut inner.effects);
+                inner.pool.login_refused(node, view, now, &mut inner.effects);
             }
         });
     }

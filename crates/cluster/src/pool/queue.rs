@@ -107,6 +107,24 @@ impl Queue {
         }
     }
 
+    /// Rules a standby out for all who wait for it. Answers who is left without any node; they are out of the queue.
+    pub(super) fn rule_out(&mut self, node: NodeId, view: &View, now: Instant) -> Vec<WaiterId> {
+        let mut stranded = Vec::new();
+        for group in self.groups.iter_mut().filter(|group| group.fit.contains(node)) {
+            for waiter in &mut group.waiters {
+                waiter.demand.exclude.insert(node);
+                if view.candidates(&waiter.demand, now).is_empty() {
+                    stranded.push(waiter.id);
+                }
+            }
+        }
+        for &waiter in &stranded {
+            self.remove(waiter);
+        }
+        self.regroup(view, now);
+        stranded
+    }
+
     /// When the one that waits longest came, among those that this node may serve.
     pub(super) fn oldest_for(&self, node: NodeId) -> Option<Instant> {
         self.groups.iter().filter(|group| group.fit.contains(node)).map(|group| group.head().since).min()

@@ -88,6 +88,13 @@ impl Pooled {
         self.event(|pool, view, now, out| pool.dial_failed(NodeId::new(node), view, now, out))
     }
 
+    fn login_refused(&mut self, node: usize) -> Vec<PoolEffect> {
+        let failed = self.dial_failed(node);
+        let refused =
+            self.event(|pool, view, now, out| pool.login_refused(NodeId::new(node), view, now, out));
+        [failed, refused].concat()
+    }
+
     fn tick(&mut self, ms: u64) -> Vec<PoolEffect> {
         self.cluster.pass(ms);
         self.event(Pool::tick)

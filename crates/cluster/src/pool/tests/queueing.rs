@@ -209,14 +209,27 @@ fn a_reserve_server_serves_even_those_who_have_not_waited_long() {
 }
 
 #[test]
-fn refusing_everybody_empties_the_queue() {
+fn a_login_that_the_primary_refuses_empties_the_queue() {
     let mut pooled = Pooled::new(1, sized(1));
     let waiters = [pooled.queued(&WRITE), pooled.queued(&READ), pooled.queued(&WRITE)];
     pooled.effects.clear();
-    let effects = pooled.event(|pool, _, _, out| pool.refuse_all(out));
+    let effects = pooled.login_refused(0);
     let mut refused = refused(&effects);
     refused.sort_unstable_by_key(|(waiter, _)| *waiter);
     assert_eq!(refused, waiters.map(|waiter| (waiter, Refusal::ServersRefuse)));
+}
+
+#[test]
+fn a_login_that_a_standby_refuses_moves_its_readers_elsewhere() {
+    let mut pooled = Pooled::new(2, sized(1));
+    let second_alone = Demand { only: Some(NodeId::new(2)), ..READ };
+    let (read, write, bound) = (pooled.queued(&READ), pooled.queued(&WRITE), pooled.queued(&second_alone));
+    pooled.effects.clear();
+    assert!(pooled.login_refused(1).is_empty(), "there is another standby");
+    let effects = pooled.login_refused(2);
+    assert_eq!(refused(&effects), [(bound, Refusal::ServersRefuse)]);
+    assert_eq!(granted(&pooled.dialed(0).1), [(read, 0)], "it came first");
+    assert!(pooled.pool.abandon(write), "the writer still waits");
 }
 
 #[test]
