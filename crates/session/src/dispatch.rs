@@ -5,16 +5,17 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::{Kind, PinCause, Target, Verdict};
+use pgweir_sql::{Kind, PinCause, Reason, Target, Verdict};
 use pgweir_wire::body::{self, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
 use crate::attempt::InFlight;
-use crate::effect::{AfterStatement, Event, PinReason, Step};
+use crate::effect::{AfterStatement, Event, HintOutcome, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed};
 use crate::replies::ReplyRest;
+use crate::route::RefusedRoute;
 use crate::segment::{Extent, Segment};
 use crate::session::{Advance, Next, Session, linked};
 use crate::statements::Statement;
@@ -341,10 +342,15 @@ impl Session {
         if (deallocated.is_some() && self.ledger.owes_ready()) || (discards && !self.ledger.is_empty()) {
             return self.wait(step);
         }
+        if let Some(refused) = RefusedRoute::find(after.as_ref()) {
+            self.refuse_query(refused, step);
+            return Advance::By(frame.len());
+        }
         if discards && self.status != TransactionStatus::Failed {
             self.discard_values_before_query(step);
         }
-        self.track(verdict, step);
+        let told = self.route.judge(self.settings.current(), &verdict, text);
+        self.track(verdict, told, step);
         self.note_change(after.as_ref());
         self.may_end_block(after.as_ref());
         self.open_segment = OpenSegment::No;
@@ -391,8 +397,14 @@ impl Session {
     }
 
     /// Keeps the books on a statement that is about to run.
-    pub(crate) fn track(&mut self, verdict: Verdict, step: &mut Step<'_>) {
-        step.events.push(Event::Dispatched(verdict));
+    pub(crate) fn track(
+        &mut self,
+        verdict: Verdict,
+        (reason, hinted): (Reason, Option<HintOutcome>),
+        step: &mut Step<'_>,
+    ) {
+        step.events.push(Event::Dispatched(Verdict { reason, ..verdict }));
+        step.events.extend(hinted.map(Event::Hinted));
         self.note_doubt(verdict);
         if let Some(cause) = verdict.binds {
             self.pin(PinReason::Statement(cause), step);

@@ -24,6 +24,8 @@ pub struct Step<'a> {
 pub enum Event {
     /// A statement went to the server.
     Dispatched(Verdict),
+    /// The statement just counted had hints.
+    Hinted(HintOutcome),
     /// A Parse came from the client; `true` if it had to go to the server.
     Parsed {
         /// Whether the server had to parse it, or knew it already.
@@ -41,6 +43,17 @@ pub enum Event {
     StandbyRefused,
     /// An error of the server was passed on.
     ServerError(SqlState),
+}
+
+/// What became of a statement's hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HintOutcome {
+    /// They hold.
+    Followed,
+    /// Some mean nothing.
+    Ignored,
+    /// The statement is no proven read, so it goes to the primary.
+    Overruled,
 }
 
 /// Why a session holds its server beyond the transaction.

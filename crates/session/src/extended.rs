@@ -71,6 +71,9 @@ impl Session {
         // A DEALLOCATE by this way names the statements of SQL alone.
         let after = AfterStatement::of(parse.text, verdict)
             .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
+        if self.refuses_parse(after.as_ref(), step) {
+            return Ensured::Refused;
+        }
         let after = after.map(Arc::new);
         let statement =
             Arc::new(Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after));
@@ -113,6 +116,9 @@ impl Session {
     fn parse_unnamed(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
         let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
         let after = AfterStatement::of(parse.text, verdict);
+        if self.refuses_parse(after.as_ref(), step) {
+            return Ensured::Refused;
+        }
         let token = match self.deallocated(after.as_ref()) {
             None => {
                 let token =
@@ -280,10 +286,11 @@ impl Session {
         let after = unnamed.after.clone();
         let verdict =
             unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
+        let told = self.route.judge(self.settings.current(), &verdict, &unnamed.definition);
         if self.asks_for_others_values(verdict) {
             self.discard_values_before_bind(step);
         }
-        self.track(verdict, step);
+        self.track(verdict, told, step);
         self.promise_bind(names.portal, after, step);
         self.forward_all(header)
     }
@@ -305,7 +312,8 @@ impl Session {
         if self.asks_for_others_values(verdict) {
             self.discard_values_before_bind(step);
         }
-        self.track(verdict, step);
+        let told = self.route.judge(self.settings.current(), &verdict, &statement.definition);
+        self.track(verdict, told, step);
         self.promise_bind(names.portal, statement.after.clone(), step);
         let rest_of_body = header.body - names.bytes;
         let name = id.server_name();

@@ -27,6 +27,7 @@ impl Session {
             self.passing = Passing::Swallow(header.total());
             return Ok(Advance::By(0));
         }
+        self.route.follow(self.settings.current());
         let salt = if self.link.is_none() { Some(self.salt()) } else { None };
         let room = self.limits.client_statements_max.saturating_sub(self.statements.len()).min(1);
         let proof = salt.map(|salt| Proof { namer: &self.namer, salt, proven: &self.proven, room });
@@ -34,6 +35,7 @@ impl Session {
             classifier: step.classifier,
             lexing: self.lexing,
             naming: self.names.naming(),
+            wish: &self.route.wish,
             statements: &self.statements,
             unnamed: self.unnamed.as_ref(),
             ledger: &self.ledger,
@@ -50,9 +52,11 @@ impl Session {
         let needs = self.segment.needs.max(self.session_needs()).max(self.attempt.needs);
         match (&self.link, needs) {
             (None, Needs::Nothing) => self.answer_alone(rest, step),
-            (None, Needs::Read) => Ok(Advance::Until(Next::Lease(self.demand(Access::Read)))),
+            (None, Needs::Read) => Ok(Advance::Until(Next::Lease(self.read_demand()))),
             (None, Needs::Primary) => Ok(Advance::Until(Next::Lease(self.demand(Access::Primary)))),
-            (Some(_), Needs::Nothing | Needs::Read) if self.block == Block::Settled => {
+            (Some(link), Needs::Nothing | Needs::Read)
+                if self.block == Block::Settled && link.wants.covers(&self.segment.wants) =>
+            {
                 if self.segment.is_doubtful() && self.ledger.owes_ready() {
                     return Ok(Advance::Until(Next::Replies));
                 }

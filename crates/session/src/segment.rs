@@ -5,13 +5,14 @@
 //!
 //! Invariant: scanning changes nothing but the scan itself; it goes on where it stopped when more bytes came.
 
-use pgweir_sql::{Classifier, Lexing, Naming, Target, Verdict};
+use pgweir_sql::{Classifier, Lexing, Naming, Target, Verdict, Wish, decide, hints};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::{FrontendTag, Header};
 
 use crate::error::SessionError;
 use crate::ledger::Ledger;
 use crate::proven::ProvenStatements;
+use crate::route::Wants;
 use crate::statements::{ClientStatements, Presence, Salt, ServerStatements, StatementNamer, Unnamed};
 
 /// The scan of a segment that has not been sent.
@@ -22,6 +23,8 @@ pub(crate) struct Segment {
     /// How far the scan got.
     pub(crate) extent: Extent,
     pub(crate) needs: Needs,
+    /// What its reads ask for beyond that.
+    pub(crate) wants: Wants,
     /// What a statement needs that was parsed before, should the segment do more than parse it.
     put_off: Needs,
     /// What its messages are, apart from the last.
@@ -93,6 +96,8 @@ pub(crate) struct Known<'a> {
     pub(crate) classifier: &'a mut Classifier,
     pub(crate) lexing: Lexing,
     pub(crate) naming: &'a Naming,
+    /// What the session's `pgweir.route` asks for.
+    pub(crate) wish: &'a Wish,
     pub(crate) statements: &'a ClientStatements,
     pub(crate) unnamed: Option<&'a Unnamed>,
     pub(crate) ledger: &'a Ledger,
@@ -112,20 +117,13 @@ pub(crate) struct Proof<'a> {
     pub(crate) room: usize,
 }
 
-/// What a statement with this verdict needs.
-pub(crate) fn needs(verdict: Verdict) -> Needs {
-    match verdict.target {
-        Target::Standby if verdict.binds.is_none() => Needs::Read,
-        Target::Standby | Target::Primary => Needs::Primary,
-    }
-}
-
 impl Segment {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             scanned: 0,
             extent: Extent::Open,
             needs: Needs::Nothing,
+            wants: Wants::default(),
             put_off: Needs::Nothing,
             begins: Begins::Simple,
             runs: Runs::No,
@@ -166,12 +164,15 @@ impl Segment {
         match tag {
             FrontendTag::Query => {
                 let text = body::query_text(body).ok_or(malformed)?;
-                self.need(needs(known.classifier.classify(text, known.lexing, Some(known.naming))));
+                let verdict = known.classifier.classify(text, known.lexing, Some(known.naming));
+                let needs = self.ask(verdict, text, known);
+                self.need(needs);
                 self.extent = Extent::Ended;
             }
             FrontendTag::Parse => {
                 let parse = Parse::read(body).ok_or(malformed)?;
-                let needs = needs(known.classifier.classify(parse.text, known.lexing, Some(known.naming)));
+                let verdict = known.classifier.classify(parse.text, known.lexing, Some(known.naming));
+                let needs = self.ask(verdict, parse.text, known);
                 if self.begins == Begins::Simple && known.is_proven(&parse) {
                     self.put_off = needs;
                 } else {
@@ -239,9 +240,36 @@ impl Segment {
         if name.is_empty() && self.unnamed == Origin::Own {
             self.need(Needs::Read);
         } else {
-            self.need(known.bound(name));
+            let needs = self.bound(name, known);
+            self.need(needs);
             self.doubts(known.is_doubtful(name));
         }
+    }
+
+    /// What a statement needs, with what it and the session ask for.
+    fn ask(&mut self, verdict: Verdict, text: &[u8], known: &Known<'_>) -> Needs {
+        let hints = hints(text);
+        let decision = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), known.wish);
+        self.wants.add(&decision);
+        match decision.target {
+            Target::Standby => Needs::Read,
+            Target::Primary => Needs::Primary,
+        }
+    }
+
+    /// What running the statement of this name needs. A name defined earlier in the same segment was counted there,
+    /// and one that nobody defined fails on any node.
+    fn bound(&mut self, name: &[u8], known: &mut Known<'_>) -> Needs {
+        let (judged, definition) = if name.is_empty() {
+            let Some(unnamed) = known.unnamed else { return Needs::Read };
+            (unnamed.judged, &unnamed.definition[..])
+        } else {
+            let Some(statement) = known.statements.get(name) else { return Needs::Read };
+            (statement.judged, &statement.definition[..])
+        };
+        let verdict = judged.now(definition, known.naming, known.lexing, known.classifier);
+        // A definition begins with the text.
+        self.ask(verdict, definition, known)
     }
 
     fn doubts(&mut self, doubtful: bool) {
@@ -276,18 +304,5 @@ impl Known<'_> {
         }
         let defined = self.statements.named(name).is_some_and(|n| self.ledger.in_doubt(n.defined_in));
         defined || self.ledger.has_parse()
-    }
-
-    /// What running the statement of this name needs. A name defined earlier in the same segment was counted there,
-    /// and one that nobody defined fails on any node.
-    fn bound(&mut self, name: &[u8]) -> Needs {
-        let (judged, definition) = if name.is_empty() {
-            let Some(unnamed) = self.unnamed else { return Needs::Read };
-            (unnamed.judged, &unnamed.definition[..])
-        } else {
-            let Some(statement) = self.statements.get(name) else { return Needs::Read };
-            (statement.judged, &statement.definition[..])
-        };
-        needs(judged.now(definition, self.naming, self.lexing, self.classifier))
     }
 }

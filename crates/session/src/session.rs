@@ -19,6 +19,7 @@ use crate::portals::Portals;
 use crate::proven::ProvenStatements;
 use crate::question::Inquiry;
 use crate::replies::{Outcome, ReplyRest};
+use crate::route::{RouteSetting, Wants};
 use crate::segment::Segment;
 use crate::server::{Reported, ServerState};
 use crate::settings::Settings;
@@ -59,6 +60,7 @@ pub struct Session {
     pub(crate) accepted: Arc<AcceptedSettings>,
     pub(crate) settings: Settings,
     pub(crate) names: Names,
+    pub(crate) route: RouteSetting,
     /// What the client was last told of the settings that servers report.
     pub(crate) told: Arc<Reported>,
     pub(crate) statements: ClientStatements,
@@ -97,6 +99,8 @@ pub(crate) struct Link {
     pub(crate) role: NodeRole,
     pub(crate) node: NodeId,
     pub(crate) preparing: Preparing,
+    /// What the reads asked for that it was leased for.
+    pub(crate) wants: Wants,
 }
 
 /// Whether the server is still being given the session's settings.
@@ -140,6 +144,7 @@ impl Session {
             accepted: settings.accepted,
             names: Names::new(settings.catalog, settings.role, &own),
             settings: own,
+            route: RouteSetting::default(),
             told: Arc::default(),
             statements: ClientStatements::default(),
             sharing: Sharing::default(),
@@ -243,7 +248,8 @@ impl Session {
         }
         server.opaque_of.take_if(|of| *of != self.id);
         self.lexing = server.lexing();
-        self.link = Some(Link { server, role, node, preparing });
+        let wants = self.segment.wants.clone();
+        self.link = Some(Link { server, role, node, preparing, wants });
         if self.mode == PoolMode::Session {
             self.pin(PinReason::SessionMode, step);
         }

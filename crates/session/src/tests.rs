@@ -10,6 +10,7 @@ mod question;
 mod random;
 mod reads;
 mod replies;
+mod route;
 mod sequences;
 mod settings;
 mod shell;

@@ -4,6 +4,8 @@
 //! Invariant: what is not a proven read goes to the primary, whatever is asked for.
 //! Absent: nodes, and what a session must do for other reasons (a transaction block, a pin).
 
+use std::sync::Arc;
+
 use crate::{Reason, Route, Target, Verdict, Wish};
 
 /// Where a text goes, and why.
@@ -14,7 +16,7 @@ pub struct Decision<'w> {
     /// Why.
     pub reason: Reason,
     /// The only node that will do, of a read.
-    pub node: Option<&'w str>,
+    pub node: Option<&'w Arc<str>>,
     /// Whether a read should leave the primary alone while a standby is fit.
     pub spares_primary: bool,
     /// How old the data of a standby may be.

@@ -43,7 +43,7 @@ pub fn explain(
         verdict,
         target: decision.target,
         reason: decision.reason,
-        node: decision.node.map(str::to_owned),
+        node: decision.node.map(|node| node.to_string()),
         wishes: wishes(hints.as_ref(), setting, &decision),
         shape: classifier.shape(text, lexing).unwrap_or_default(),
     }

@@ -300,8 +300,10 @@ impl Shell {
         self.last_demand = Some(*demand);
         let usable = |node: &usize| !self.down.contains(node) && !demand.exclude.contains(NodeId::new(*node));
         let standbys: Vec<usize> = [1, 2].into_iter().filter(usable).collect();
+        let named = self.session.wanted_node().and_then(|name| name.strip_prefix("n")?.parse().ok());
         let node = match (demand.access, &mut self.pieces) {
             (Access::Primary, _) => 0,
+            (Access::Read, _) if named.is_some() => named.unwrap(),
             (Access::Read, Pieces::Random(random)) if !standbys.is_empty() => *random.pick(&standbys),
             (Access::Read, _) => standbys.first().copied().unwrap_or(0),
         };

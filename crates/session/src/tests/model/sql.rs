@@ -69,6 +69,10 @@ pub(super) fn commands(text: &str) -> Result<Vec<Command>, Failed> {
 }
 
 pub(super) fn command(text: &str) -> Option<Command> {
+    let text = match text.strip_prefix("/*") {
+        Some(comment) => comment.split_once("*/")?.1.trim_start(),
+        None => text,
+    };
     let literals = || text.split('\'').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     let name = |text: &str| text.trim().replace('"', "");
     let rest = |prefix: &str| text.strip_prefix(prefix);
