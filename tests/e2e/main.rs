@@ -16,6 +16,7 @@ mod encryption;
 mod failures;
 mod floods;
 mod harness;
+mod hints;
 mod hostile;
 mod leaks;
 mod limits;

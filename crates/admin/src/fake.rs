@@ -191,6 +191,10 @@ impl Report for Fake {
         Latencies { query, wait: Histogram::default() }
     }
 
+    fn hints(&self) -> Vec<HintCount> {
+        vec![HintCount { outcome: "followed", count: 9 }]
+    }
+
     fn pins(&self) -> Vec<PinCount> {
         vec![PinCount { reason: "listen", sessions: 1, total: 8 }]
     }

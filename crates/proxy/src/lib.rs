@@ -26,6 +26,7 @@ mod purpose;
 mod relay;
 mod replication;
 pub mod report;
+mod route;
 pub mod secrets;
 mod server;
 pub mod stream;

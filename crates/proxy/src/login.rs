@@ -22,6 +22,7 @@ use crate::handshake::Admitted;
 use crate::pool::{Denied, Granted, Leased, ServerPool};
 use crate::purpose::Purpose;
 use crate::relay::{AskError, NewRelay, Relay, ask, fatal, with_scratch};
+use crate::route;
 use crate::server::Server;
 use crate::stream::Stream;
 use crate::tally::{Fault, Tally};
@@ -37,6 +38,8 @@ pub(crate) enum NoSession {
     NoDatabase(String),
     /// The servers refuse the settings: the body of their error.
     Settings(Vec<u8>),
+    /// The start-up packet asks to be routed in a way that there is not.
+    Route(String),
     /// As many clients as may be are connected.
     TooMany,
 }
@@ -44,8 +47,8 @@ pub(crate) enum NoSession {
 /// An admitted client with everything that its session needs.
 pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Relay> {
     let Admitted { mut stream, startup, proved, mut unsent, early } = admitted;
-    let pool = match choose(proxy, &startup) {
-        Ok(pool) => pool,
+    let (pool, settings) = match choose(proxy, &startup) {
+        Ok(chosen) => chosen,
         Err(no) => {
             turn_away(proxy, &mut stream, unsent, &no).await;
             return None;
@@ -59,7 +62,7 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
     };
     pool.learn_credentials(&proved.credentials);
     Tally::add(&pool.tally.logins, 1);
-    let settings = Arc::new(startup_settings(&startup.settings));
+    let settings = Arc::new(settings);
     let mut session = new_session(proxy, &pool, entered.entry.id, Arc::clone(&settings));
     match welcome(&pool, &mut session, &settings).await {
         Ok((reported, server)) => {
@@ -86,9 +89,15 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
     }
 }
 
-fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<Arc<ServerPool>, NoSession> {
+/// The pool of an admitted client, and the settings that its session begins with.
+fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<(Arc<ServerPool>, SettingMap), NoSession> {
     let nowhere = || NoSession::NoDatabase(startup.database.clone());
-    proxy.pool(&startup.database, &startup.user).ok_or_else(nowhere)
+    let pool = proxy.pool(&startup.database, &startup.user).ok_or_else(nowhere)?;
+    let settings = startup_settings(&startup.settings);
+    match route::fault(&settings, &pool.cluster.view()) {
+        Some(fault) => Err(NoSession::Route(fault)),
+        None => Ok((pool, settings)),
+    }
 }
 
 fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMap>) -> Session {
@@ -240,6 +249,7 @@ pub(crate) async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec
             (Fault::NoDatabase, "3D000", format!("database \"{name}\" does not exist"))
         }
         NoSession::Settings(_) => (Fault::ServerError, "", String::new()),
+        NoSession::Route(fault) => (Fault::ClientRequest, "22023", fault.clone()),
         NoSession::TooMany => (Fault::Limit, "53300", "sorry, too many clients already".to_owned()),
     };
     proxy.metrics.faults.add(fault);
@@ -250,7 +260,7 @@ pub(crate) async fn turn_away(proxy: &Proxy, stream: &mut Stream, mut words: Vec
             let refusal = crate::relay::refusal(denied);
             say_fatal(&mut words, refusal.sqlstate, &refusal.message);
         }
-        NoSession::NoAnswer | NoSession::NoDatabase(_) | NoSession::TooMany => {
+        NoSession::NoAnswer | NoSession::NoDatabase(_) | NoSession::Route(_) | NoSession::TooMany => {
             say_fatal(&mut words, sqlstate, &message);
         }
     }

@@ -16,9 +16,9 @@ use crate::client::ClientEntry;
 use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 use crate::report::{
-    ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, Latencies, Lists, NodeHealth,
-    NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report, ServerRow,
-    ShutdownMode, UserRow,
+    ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, HintCount, Latencies, Lists,
+    NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
+    ServerRow, ShutdownMode, UserRow,
 };
 use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
@@ -233,6 +233,10 @@ impl Report for Proxy {
 
     fn latencies(&self) -> Latencies {
         Latencies { query: self.metrics.queries.read(), wait: self.metrics.waits.read() }
+    }
+
+    fn hints(&self) -> Vec<HintCount> {
+        self.metrics.hints.read().map(|(outcome, count)| HintCount { outcome, count }).collect()
     }
 
     fn pins(&self) -> Vec<PinCount> {

@@ -19,7 +19,7 @@ use pgweir_cluster::{
 };
 use pgweir_config::PoolMode;
 use pgweir_session::{
-    AcceptedSettings, AtRest, NodeRole, ProvenStatements, Reported, ServerState, SettingMap,
+    AcceptedSettings, AtRest, NodeRole, ProvenStatements, ROUTE_SETTING, Reported, ServerState, SettingMap,
 };
 use tokio::sync::oneshot;
 
@@ -95,6 +95,8 @@ pub(crate) enum Denied {
     Cancelled,
     /// By the rules of the pool.
     Refused(Refusal),
+    /// A read asks for a node that there is not.
+    NoSuchNode(Arc<str>),
     /// The servers refuse the role or database: the body of their error.
     Server(Arc<Vec<u8>>),
 }
@@ -388,7 +390,8 @@ impl ServerPool {
             user: &settings.server_user,
             database: &settings.server_database,
             credentials: &credentials,
-            parameters: &[],
+            // So that SHOW finds it in sessions that never set it.
+            parameters: &[(ROUTE_SETTING, "auto")],
             timeout: settings.connect_timeout,
             hashing: &self.hashing,
         };

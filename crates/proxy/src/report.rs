@@ -48,6 +48,8 @@ pub trait Report: Send + Sync {
     fn errors(&self) -> Vec<ErrorCount>;
     /// How long statements took and how long clients waited for a server.
     fn latencies(&self) -> Latencies;
+    /// Statements with hints, by what became of them.
+    fn hints(&self) -> Vec<HintCount>;
     /// Sessions bound to one server, by reason.
     fn pins(&self) -> Vec<PinCount>;
     /// Whether anything can be served now.

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use pgweir_session::PinReason;
+use pgweir_session::{HintOutcome, PinReason};
 use pgweir_sql::{Kind, PinCause, Reason, Verdict};
 
 use crate::report::{Blame, Bucket, Counters, Histogram};
@@ -140,6 +140,8 @@ faults! {
     Authentication = Client "authentication",
     /// The client broke the protocol of its session.
     ClientProtocol = Client "protocol",
+    /// The client asked for what there is not.
+    ClientRequest = Client "request",
     /// A server broke the protocol.
     ServerProtocol = Server "protocol",
     /// A server went away in the middle of something.
@@ -175,6 +177,27 @@ impl FaultCounts {
         Fault::ALL
             .iter()
             .map(|(fault, blame, code)| (*blame, *code, self.cells[*fault as usize].load(Relaxed)))
+    }
+}
+
+/// Statements with hints, by what became of them.
+#[derive(Default)]
+pub(crate) struct HintCounts {
+    cells: [AtomicU64; 3],
+}
+
+impl HintCounts {
+    pub(crate) fn add(&self, outcome: HintOutcome) {
+        self.cells[outcome as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let codes = [
+            (HintOutcome::Followed, "followed"),
+            (HintOutcome::Ignored, "ignored"),
+            (HintOutcome::Overruled, "overruled"),
+        ];
+        codes.into_iter().map(|(outcome, code)| (code, self.cells[outcome as usize].load(Relaxed)))
     }
 }
 

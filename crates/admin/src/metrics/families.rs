@@ -5,8 +5,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgweir_proxy::report::{
-    Blame, Counters, DatabaseStats, ErrorCount, Histogram, Latencies, Lists, NodeHealth, NodeRole, NodeRow,
-    PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
+    Blame, Counters, DatabaseStats, ErrorCount, HintCount, Histogram, Latencies, Lists, NodeHealth, NodeRole,
+    NodeRow, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
 };
 use prometheus::proto::MetricType;
 
@@ -45,6 +45,7 @@ pub(super) struct Seen {
     queries: Vec<QueryCount>,
     errors: Vec<ErrorCount>,
     latencies: Latencies,
+    hints: Vec<HintCount>,
     pins: Vec<PinCount>,
 }
 
@@ -62,6 +63,7 @@ impl Seen {
             queries: report.queries(),
             errors: report.errors(),
             latencies: report.latencies(),
+            hints: report.hints(),
             pins: report.pins(),
         }
     }
@@ -247,6 +249,9 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
     gauge("pgweir_pinned_sessions", "Sessions bound to one server, by reason.", &["reason"], |seen| {
         seen.pins.iter().map(|pin| sample([pin.reason], number(pin.sessions))).collect()
+    }),
+    counter("pgweir_hints_total", "Statements with hints, by what became of them.", &["outcome"], |seen| {
+        seen.hints.iter().map(|hint| sample([hint.outcome], number(hint.count))).collect()
     }),
     counter("pgweir_pins_total", "Times that a session was bound to one server.", &["reason"], |seen| {
         seen.pins.iter().map(|pin| sample([pin.reason], number(pin.total))).collect()

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use pgweir_session::Event;
+use pgweir_session::{Event, HintOutcome};
 
 use super::{Relay, Scratch};
 use crate::tally::{Fault, Tally};
@@ -25,6 +25,12 @@ impl Relay {
                     Tally::add(&tally.queries, 1);
                     if let Some(server) = &self.server {
                         server.entry.cluster.count(server.entry.node, verdict);
+                    }
+                }
+                Event::Hinted(outcome) => {
+                    self.metrics.hints.add(outcome);
+                    if outcome == HintOutcome::Ignored {
+                        tracing::debug!("a hint means nothing and is ignored");
                     }
                 }
                 Event::Parsed { on_server } => {

@@ -1,9 +1,10 @@
 //! How a session comes by a server, and what it is told when it gets none.
 
+use std::sync::Arc;
 use std::task::Context;
 use std::time::{Instant, SystemTime};
 
-use pgweir_cluster::Demand;
+use pgweir_cluster::{Access, Demand};
 use pgweir_session::{Liveness, Refusal};
 
 use super::{End, Relay, Scratch};
@@ -32,8 +33,12 @@ impl Relay {
         context: &mut Context<'_>,
         scratch: &mut Scratch,
     ) -> Wish {
+        let demand = match self.aimed(*demand) {
+            Ok(demand) => demand,
+            Err(denied) => return Wish::Denied(denied),
+        };
         loop {
-            match self.pool.lease(demand, &self.last, now) {
+            match self.pool.lease(&demand, &self.last, now) {
                 Leased::Now(granted) => match self.take_up(granted, now, context, scratch) {
                     Taken::Up => return Wish::Granted,
                     Taken::Dead => {}
@@ -45,6 +50,17 @@ impl Relay {
                 }
                 Leased::Never(denied) => return Wish::Denied(denied),
             }
+        }
+    }
+
+    /// The demand with the node whose name the session's read asks for.
+    fn aimed(&self, demand: Demand) -> Result<Demand, Denied> {
+        let Some(name) = self.session.wanted_node().filter(|_| demand.access == Access::Read) else {
+            return Ok(demand);
+        };
+        match self.pool.cluster.view().named(name) {
+            Some(node) => Ok(Demand { only: Some(node), ..demand }),
+            None => Err(Denied::NoSuchNode(Arc::clone(name))),
         }
     }
 
@@ -121,6 +137,7 @@ fn fault(denied: &Denied) -> Fault {
         Denied::Cancelled => Fault::ServerError,
         Denied::Refused(Why::QueueFull | Why::WaitedTooLong) => Fault::Waited,
         Denied::Refused(Why::NoNode | Why::NoPrimary | Why::NoStandby) => Fault::NoNode,
+        Denied::NoSuchNode(_) => Fault::ClientRequest,
         Denied::Refused(Why::ServersRefuse) | Denied::Server(_) => Fault::ServerRefused,
     }
 }
@@ -132,6 +149,9 @@ pub(crate) fn refusal(denied: &Denied) -> Refusal {
             Refusal { sqlstate: "57014", message: "canceling statement due to user request".to_owned() }
         }
         Denied::Refused(refusal) => Refusal { sqlstate: refusal.sqlstate(), message: refusal.to_string() },
+        Denied::NoSuchNode(name) => {
+            Refusal { sqlstate: "22023", message: format!("there is no node \"{name}\" in this cluster") }
+        }
         Denied::Server(body) => {
             let fields = pgweir_wire::ErrorFields::new(body);
             Refusal { sqlstate: "08004", message: format!("the server refuses: {}", fields.message()) }

@@ -412,6 +412,15 @@ pub struct Bucket {
     pub count: u64,
 }
 
+/// Statements whose hints came to the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HintCount {
+    /// What became of them, from a closed set.
+    pub outcome: &'static str,
+    /// How many, since the start.
+    pub count: u64,
+}
+
 /// Sessions pinned for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinCount {

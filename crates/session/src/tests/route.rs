@@ -67,7 +67,7 @@ fn a_demand_has_the_bounds_that_were_asked_for() {
 fn the_setting_holds_as_long_as_postgresql_says_it_does() {
     let mut shell = shell();
     let read = || query("SELECT 'a'");
-    assert_eq!(nodes(&mut shell, &[query("SET pgweir.route TO primary"), read()]), [0, 0]);
+    assert_eq!(nodes(&mut shell, &[query("SET pgweir.route TO 'primary'"), read()]), [0, 0]);
     assert_eq!(nodes(&mut shell, &[query("/* pgweir: auto */ SELECT 'a'")]), [1], "a hint goes before it");
     assert_eq!(nodes(&mut shell, &[query("RESET pgweir.route"), read()]), [0, 1]);
     let rolled_back = ["BEGIN", "SET pgweir.route TO 'primary'", "ROLLBACK"].map(query);
