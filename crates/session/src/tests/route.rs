@@ -118,7 +118,7 @@ fn a_pipelined_read_leaves_a_node_that_it_did_not_ask_for() {
     let tight = "/* pgweir: staleness=1ms */ SELECT 'c'";
     let mut one = shell();
     let chunk = [query(plain), query(aimed), query(plain), query(tight)].concat();
-    assert_eq!(nodes(&mut one, &[chunk.clone()]), [1, 2, 1]);
+    assert_eq!(nodes(&mut one, std::slice::from_ref(&chunk)), [1, 2, 1]);
     check(&[chunk]);
     check(&[all(&[run(plain), sync(), run(aimed), sync(), run(plain), sync(), run(tight), sync()])]);
     check(&[all(&[parse("s", aimed), sync(), run(plain), sync(), bind("s"), execute(), sync()])]);
