@@ -21,6 +21,7 @@ mod hostile;
 mod leaks;
 mod limits;
 mod logins;
+mod names;
 mod networks;
 mod operation;
 mod pins;

@@ -45,16 +45,16 @@ impl Session {
                 self.unnamed = None;
                 linked(&mut self.link).server.discard_all();
                 self.inquiry = Inquiry::default();
+                self.dropped_by_sql(None);
                 self.unpin(step);
             }
+            (Kind::Prepare, Some(name)) => self.prepared_by_sql(name),
             (Kind::Deallocate, Some(name)) => {
-                if let Some(statement) = self.statements.get(name.as_bytes()).cloned() {
-                    let id = self.server_id(&statement);
-                    self.forget(name.as_bytes());
-                    linked(&mut self.link).server.statements.remove(id);
-                }
+                self.forget(name.as_bytes());
+                self.dropped_by_sql(Some(name));
             }
             (Kind::Deallocate, None) => {
+                self.dropped_by_sql(None);
                 self.statements.clear();
                 linked(&mut self.link).server.statements.clear();
             }
@@ -64,7 +64,10 @@ impl Session {
     }
 
     /// Drops the promises that an error makes void, and undoes what they would have named.
-    pub(crate) fn drop_failed(&mut self) {
+    ///
+    /// Answers whether a simple query was dropped with them, which the server will not answer.
+    pub(crate) fn drop_failed(&mut self) -> bool {
+        let mut orphaned = false;
         let Self { ledger, statements, unnamed, link, .. } = self;
         let ServerState { statements: server, sequences, .. } = &mut *linked(link).server;
         let skips = ledger.fail(|owed| match owed {
@@ -85,6 +88,7 @@ impl Session {
             }
             Owed::Local(_, Some(change)) => statements.undo(*change),
             Owed::Close(Audience::Proxy, Some(id)) => server.not_closed(id),
+            Owed::SimpleQuery(_, after) => orphaned |= after.is_some_and(|after| after.borrows),
             Owed::OwnExecute => *sequences = SequenceValues::Mixed,
             Owed::Bind
             | Owed::Close(..)
@@ -97,12 +101,12 @@ impl Session {
             | Owed::Provoked(_)
             | Owed::Question(_)
             | Owed::Restored
-            | Owed::SimpleQuery(..)
             | Owed::Sync(_) => {}
         });
         if skips == SkipsUntilSync::Yes {
             self.skipping = Skipping::Server;
         }
+        orphaned
     }
 
     /// The server is in no transaction: what was set is kept or forgotten, and what was written counts.

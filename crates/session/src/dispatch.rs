@@ -13,12 +13,11 @@ use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 use crate::attempt::InFlight;
 use crate::effect::{AfterStatement, Event, HintOutcome, PinReason, Step};
 use crate::error::SessionError;
-use crate::ledger::{Audience, Owed, Parsed};
+use crate::ledger::{Audience, Owed};
 use crate::replies::ReplyRest;
 use crate::route::RefusedRoute;
 use crate::segment::{Extent, Segment};
 use crate::session::{Advance, Next, Session, linked};
-use crate::statements::Statement;
 use crate::terms::NodeRole;
 
 /// What becomes of the rest of a message that came in part.
@@ -337,17 +336,26 @@ impl Session {
         let verdict = step.classifier.classify(text, self.lexing, Some(self.names.naming()));
         let after = AfterStatement::of_string(text, verdict, step.classifier, self.lexing);
         let verdict = Verdict { binds: AfterStatement::binds(after.as_ref(), verdict), ..verdict };
-        let deallocated = self.deallocated(after.as_ref());
+        let borrows = self.borrows(text, verdict);
+        let after = if borrows {
+            Some(AfterStatement { borrows, ..after.unwrap_or_else(|| AfterStatement::plain(verdict.kind)) })
+        } else {
+            after
+        };
         let discards = self.asks_for_others_values(verdict);
-        if (deallocated.is_some() && self.ledger.owes_ready()) || (discards && !self.ledger.is_empty()) {
+        if (borrows || discards) && !self.ledger.is_empty() {
             return self.wait(step);
         }
         if let Some(refused) = RefusedRoute::find(after.as_ref()) {
             self.refuse_query(refused, step);
             return Advance::By(frame.len());
         }
-        if discards && self.status != TransactionStatus::Failed {
+        let failed = self.status == TransactionStatus::Failed;
+        if discards && !failed {
             self.discard_values_before_query(step);
+        }
+        if borrows && !failed {
+            self.lend(text, verdict, step);
         }
         let told = self.route.judge(self.settings.current(), &verdict, text);
         self.track(verdict, told, step);
@@ -355,29 +363,11 @@ impl Session {
         self.may_end_block(after.as_ref());
         self.open_segment = OpenSegment::No;
         self.forget_unnamed();
-        match deallocated {
-            Some(statement) => self.deallocate(&statement, step),
-            None => step.to_server.extend_from_slice(frame),
-        }
+        step.to_server.extend_from_slice(frame);
         let after = after.map(Arc::new);
         self.ledger.promise(Owed::SimpleQuery(Audience::Client, after.clone()));
         self.restore_behind_query(after.as_deref(), step);
         Advance::By(frame.len())
-    }
-
-    /// DEALLOCATE of a statement that servers know by another name. One that does not know it drops another.
-    fn deallocate(&mut self, statement: &Statement, step: &mut Step<'_>) {
-        let id = self.server_id(statement);
-        if linked(&mut self.link).server.statements.has(id) {
-            let text = [b"DEALLOCATE ", &id.server_name()[..]].concat();
-            return say::query(step.to_server, &text);
-        }
-        // One that failed may have left it behind.
-        say::frame(step.to_server, b'C', &[b"S", NOTHING, b"\0"]);
-        self.ledger.promise(Owed::Close(Audience::Proxy, None));
-        say::frame(step.to_server, b'P', &[NOTHING, b"\0", b"\0", b"\0\0"]);
-        self.ledger.promise(Owed::Parse(Audience::Proxy, None, Parsed::Passing));
-        say::query(step.to_server, &[b"DEALLOCATE ", NOTHING].concat());
     }
 
     /// A statement is sent that may end a block on a standby: what follows it may need the primary.
@@ -424,9 +414,6 @@ impl Session {
 
 /// Flush, towards a server.
 const FLUSH: &[u8] = b"H\0\0\0\x04";
-
-/// The name of a statement that is prepared to be dropped.
-const NOTHING: &[u8] = b"pgweir_nothing";
 
 /// A named statement must be held to be parsed on other servers: it may be so many times longer than other texts.
 const NAMED_TEXT_FACTOR: usize = 16;

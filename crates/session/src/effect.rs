@@ -100,6 +100,8 @@ pub(crate) struct AfterStatement {
     pub(crate) kind: Kind,
     pub(crate) setting: Option<SettingChange>,
     pub(crate) name: Option<String>,
+    /// Whether it names statements of the protocol, which are lent to it.
+    pub(crate) borrows: bool,
     /// What the statements of a string change, in order; empty for one statement, and where nobody can tell.
     pub(crate) parts: Box<[AfterStatement]>,
 }
@@ -114,6 +116,7 @@ impl AfterStatement {
             Kind::Savepoint | Kind::RollbackTo | Kind::ReleaseSavepoint => {
                 Some(Self { name: pgweir_sql::savepoint_name(text), ..plain })
             }
+            Kind::Prepare => Some(Self { name: pgweir_sql::prepared_name(text), ..plain }),
             Kind::Deallocate => {
                 let name = match pgweir_sql::deallocated(text) {
                     Some(pgweir_sql::Deallocated::Name(name)) => Some(name),
@@ -135,7 +138,7 @@ impl AfterStatement {
 
     /// A statement of which the kind is all there is to know.
     pub(crate) fn plain(kind: Kind) -> Self {
-        Self { kind, setting: None, name: None, parts: Box::default() }
+        Self { kind, setting: None, name: None, borrows: false, parts: Box::default() }
     }
 
     /// Whether the server may begin to read COPY data for it.
@@ -151,7 +154,8 @@ impl AfterStatement {
 
     /// Whether it changes what statement names mean, so that requests behind it must wait until it is done.
     pub(crate) fn is_barrier(&self) -> bool {
-        matches!(self.kind, Kind::Deallocate | Kind::Discard(DiscardScope::All))
+        self.borrows
+            || matches!(self.kind, Kind::Deallocate | Kind::Discard(DiscardScope::All) | Kind::Prepare)
             || self.parts.iter().any(|part| part.is_reset() || part.is_barrier())
     }
 }

@@ -8,6 +8,7 @@ use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
 use crate::effect::Step;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
+use crate::lent::OwnNames;
 use crate::portals::Portals;
 use crate::question::Inquiry;
 use crate::replies::{Outcome, ReplyRest};
@@ -166,6 +167,7 @@ impl Session {
         self.outcome = Outcome::Fine;
         self.string_done = 0;
         self.inquiry = Inquiry::default();
+        self.own_names = OwnNames::default();
         self.status = TransactionStatus::Idle;
         self.portals = Portals::default();
         self.settings.rollback();
@@ -208,6 +210,7 @@ impl Session {
     /// Idle with nothing owed and no segment open: the only place where rest is proven.
     pub(crate) fn proof_of_rest(&self) -> Option<AtRest> {
         let rests = self.ledger.is_empty()
+            && !self.has_lent()
             && self.status == TransactionStatus::Idle
             && self.open_segment == OpenSegment::No
             && self.copy_in == CopyIn::No

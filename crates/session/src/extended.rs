@@ -14,10 +14,13 @@ use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed, Provoked};
+use crate::lent::{Lending, may_name_statements};
 use crate::names::Judged;
 use crate::replies::ReplyRest;
 use crate::session::{Advance, Pinned, Session, linked};
-use crate::statements::{NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken};
+use crate::statements::{
+    NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken, text_of,
+};
 use crate::terms::NodeRole;
 
 /// Whether the server will have a statement when it reads what comes next.
@@ -44,7 +47,7 @@ impl Session {
         if defined.is_some_and(|segment| self.ledger.in_doubt(segment)) {
             return self.wait(step);
         }
-        if defined.is_some() {
+        if defined.is_some() || self.is_prepared_by_sql(parse.name) {
             let name = String::from_utf8_lossy(parse.name).into_owned();
             self.provoke("42P05", format!("prepared statement \"{name}\" already exists"), step);
             return done;
@@ -68,15 +71,13 @@ impl Session {
             self.provoke("25P02", message.to_owned(), step);
             return Ensured::Refused;
         }
-        // A DEALLOCATE by this way names the statements of SQL alone.
-        let after = AfterStatement::of(parse.text, verdict)
-            .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
+        let after = AfterStatement::of(parse.text, verdict);
         if self.refuses_parse(after.as_ref(), step) {
             return Ensured::Refused;
         }
         let after = after.map(Arc::new);
-        let statement =
-            Arc::new(Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after));
+        let statement = Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after);
+        let statement = Arc::new(self.kept_apart(statement, verdict.kind));
         let id = self.server_id(&statement);
         let presence = linked(&mut self.link).server.statements.touch(id);
         let known = match presence {
@@ -85,6 +86,9 @@ impl Session {
             Presence::Since(_) => linked(&mut self.link).server.statements.has(id),
             Presence::No => false,
         };
+        if !known && self.lend_to_parse(parse.text, verdict, step) == Lending::Wait {
+            return Ensured::Wait;
+        }
         self.opens(OpenSegment::Prepared);
         let named = Named { statement: Arc::clone(&statement), defined_in: self.ledger.segment() };
         let change = self.statements.define(parse.name, named);
@@ -103,10 +107,9 @@ impl Session {
     /// Defines a statement that servers are known to accept.
     pub(crate) fn define_proven(&mut self, parse: Parse<'_>, step: &mut Step<'_>) {
         let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
-        let after = AfterStatement::of(parse.text, verdict)
-            .filter(|a| a.kind != Kind::Deallocate || a.name.is_none());
-        let statement =
-            Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after.map(Arc::new));
+        let after = AfterStatement::of(parse.text, verdict).map(Arc::new);
+        let statement = Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after);
+        let statement = self.kept_apart(statement, verdict.kind);
         let named = Named { statement: Arc::new(statement), defined_in: self.ledger.segment() };
         self.statements.define(parse.name, named);
         step.events.push(Event::Parsed { on_server: false });
@@ -119,38 +122,28 @@ impl Session {
         if self.refuses_parse(after.as_ref(), step) {
             return Ensured::Refused;
         }
-        let token = match self.deallocated(after.as_ref()) {
-            None => {
-                let token =
-                    self.keep_unnamed(&frame[HEADER_BYTES + 1..], self.judged(verdict), after.map(Arc::new));
-                step.to_server.extend_from_slice(frame);
-                token
-            }
-            Some(statement) => {
-                let (ensured, id) = self.ensure(&statement, step);
-                if ensured == Ensured::Wait {
-                    return ensured;
-                }
-                let definition = [b"DEALLOCATE ", &id.server_name()[..], b"\0", parse.types].concat();
-                say::frame(step.to_server, b'P', &[b"\0", &definition]);
-                self.keep_unnamed(&definition, self.judged(verdict), after.map(Arc::new))
-            }
-        };
+        if self.lend_to_parse(parse.text, verdict, step) == Lending::Wait {
+            return Ensured::Wait;
+        }
+        let token = self.keep_unnamed(&frame[HEADER_BYTES + 1..], self.judged(verdict), after.map(Arc::new));
+        step.to_server.extend_from_slice(frame);
         self.opens(OpenSegment::Prepared);
         self.ledger.promise(Owed::Parse(Audience::Client, None, Parsed::Unnamed(token)));
         step.events.push(Event::Parsed { on_server: true });
         Ensured::Yes
     }
 
-    /// The protocol's statement that a DEALLOCATE names; servers know it by another name.
-    pub(crate) fn deallocated(&self, after: Option<&AfterStatement>) -> Option<Arc<Statement>> {
-        let after = after.filter(|after| after.kind == Kind::Deallocate)?;
-        self.statements.get(after.name.as_ref()?.as_bytes()).cloned()
-    }
-
     /// A verdict that was just made.
     fn judged(&self, verdict: Verdict) -> Judged {
         Judged::new(verdict, self.names.naming())
+    }
+
+    /// What EXECUTE returns is looked up when it is parsed; PREPARE and DEALLOCATE look when they run.
+    fn lend_to_parse(&mut self, text: &[u8], verdict: Verdict, step: &mut Step<'_>) -> Lending {
+        if matches!(verdict.kind, Kind::Deallocate | Kind::Prepare) {
+            return Lending::None;
+        }
+        self.lend(text, verdict, step)
     }
 
     fn keep_unnamed(
@@ -287,12 +280,23 @@ impl Session {
         let verdict =
             unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
         let told = self.route.judge(self.settings.current(), &verdict, &unnamed.definition);
+        if self.lends_to_unnamed(verdict, step) == Lending::Wait {
+            return self.wait(step);
+        }
         if self.asks_for_others_values(verdict) {
             self.discard_values_before_bind(step);
         }
         self.track(verdict, told, step);
         self.promise_bind(names.portal, after, step);
         self.forward_all(header)
+    }
+
+    fn lends_to_unnamed(&mut self, verdict: Verdict, step: &mut Step<'_>) -> Lending {
+        if !may_name_statements(verdict.kind) {
+            return Lending::None;
+        }
+        let text = self.unnamed.as_ref().map(|unnamed| text_of(&unnamed.definition).to_vec());
+        self.lend(&text.unwrap_or_default(), verdict, step)
     }
 
     fn bind_named(&mut self, names: BindNames<'_>, header: Header, step: &mut Step<'_>) -> Advance {
@@ -309,6 +313,9 @@ impl Session {
         }
         let verdict =
             statement.judged.now(&statement.definition, self.names.naming(), self.lexing, step.classifier);
+        if self.lend(statement.text(), verdict, step) == Lending::Wait {
+            return self.wait(step);
+        }
         if self.asks_for_others_values(verdict) {
             self.discard_values_before_bind(step);
         }
@@ -366,7 +373,7 @@ impl Session {
                 return self.promise_local(say::CLOSE_COMPLETE, change.map(Box::new), step);
             }
             body::Target::Portal(name) => self.portals.close(name),
-            body::Target::Statement(_) => {}
+            body::Target::Statement(name) => self.dropped_by_sql(Some(&String::from_utf8_lossy(name))),
         }
         step.to_server.extend_from_slice(frame);
         self.ledger.promise(Owed::Close(Audience::Client, None));

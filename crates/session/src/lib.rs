@@ -19,6 +19,7 @@ mod error;
 mod extended;
 mod hold;
 mod ledger;
+mod lent;
 mod names;
 mod portals;
 mod proven;

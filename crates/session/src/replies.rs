@@ -7,7 +7,7 @@ use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::say::{self, Complaint, Severity};
 use pgweir_wire::{BackendTag, ErrorFields, Header, SqlState, TransactionStatus, body};
 
-use crate::dispatch::{Block, CopyIn};
+use crate::dispatch::{Block, CopyIn, Skipping};
 use crate::effect::{Event, Step};
 use crate::endings::AtRest;
 use crate::error::SessionError;
@@ -382,7 +382,12 @@ impl Session {
         };
         self.copy_in = CopyIn::No;
         self.outcome = Outcome::Failed;
-        self.drop_failed();
+        if self.drop_failed() {
+            // What was lent to a simple query could not be parsed: the server skips the query, which has no Sync.
+            step.to_server.extend_from_slice(say::SYNC);
+            self.ledger.promise(Owed::Sync(Audience::Client));
+            self.skipping = Skipping::No;
+        }
         step.events.push(Event::ServerError(fields.sqlstate()));
         if fields.is_fatal() {
             return Ok(Pass::End(AfterReplies::ServerEnds, Audience::Client));
@@ -445,6 +450,13 @@ impl Session {
         }
         let held = self.pinned != Pinned::No;
         Ok(match self.proof_of_rest() {
+            _ if self.take_back_lent(step) => {
+                if audience == Audience::Proxy {
+                    Pass::Swallow
+                } else {
+                    Pass::Forward
+                }
+            }
             Some(_) if self.must_ask() && !matches!(owed, Owed::Question(_)) => {
                 self.ask(step);
                 if audience == Audience::Proxy { Pass::Swallow } else { Pass::Forward }

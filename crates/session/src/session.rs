@@ -14,6 +14,7 @@ use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
 use crate::effect::{Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Ledger, Owed};
+use crate::lent::OwnNames;
 use crate::names::Names;
 use crate::portals::Portals;
 use crate::proven::ProvenStatements;
@@ -86,6 +87,7 @@ pub struct Session {
     pub(crate) reply_rest: ReplyRest,
     pub(crate) outcome: Outcome,
     pub(crate) inquiry: Inquiry,
+    pub(crate) own_names: OwnNames,
     /// Statements that are done of the string being answered.
     pub(crate) string_done: usize,
     /// The body of the error with which a server refused the session's settings.
@@ -169,6 +171,7 @@ impl Session {
             reply_rest: ReplyRest::Nothing,
             outcome: Outcome::Fine,
             inquiry: Inquiry::default(),
+            own_names: OwnNames::default(),
             string_done: 0,
             refused: None,
         }
@@ -316,6 +319,7 @@ impl Session {
         let held = self.mode == PoolMode::Session || self.is_beyond_reset();
         if self.pinned != Pinned::No && !held {
             self.pinned = Pinned::No;
+            self.dropped_by_sql(None);
             step.events.push(Event::Unpinned);
         }
     }
@@ -332,7 +336,10 @@ impl Session {
 
     /// Whether the client's next bytes wait for replies.
     fn must_wait(&self) -> bool {
-        let full = self.ledger.len() >= self.limits.pipeline_depth_max && self.copy_in == CopyIn::No;
+        if self.copy_in == CopyIn::Active {
+            return false;
+        }
+        let full = self.ledger.len() >= self.limits.pipeline_depth_max;
         let leaves_standby =
             self.block == Block::Ending && self.open_segment == OpenSegment::No && !self.ledger.is_empty();
         full || leaves_standby || self.ledger.has_barrier() || self.ledger.owes_answer()

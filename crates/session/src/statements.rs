@@ -112,6 +112,11 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// The text, without what follows it.
+    pub(crate) fn text(&self) -> &[u8] {
+        text_of(&self.definition)
+    }
+
     pub(crate) fn new(
         namer: &StatementNamer,
         text: &[u8],
@@ -122,6 +127,11 @@ impl Statement {
         let definition = [text, b"\0", types].concat().into_boxed_slice();
         Self { id: namer.name(text, types), definition, judged, after }
     }
+}
+
+/// The text of a Parse's body behind its name.
+pub(crate) fn text_of(definition: &[u8]) -> &[u8] {
+    definition.split(|byte| *byte == 0).next().unwrap_or_default()
 }
 
 /// The unnamed statement of a client. Its buffer is used again for the next one.

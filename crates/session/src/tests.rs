@@ -4,6 +4,7 @@ mod copy;
 mod ends;
 mod extended;
 mod frames;
+mod lent;
 mod model;
 mod noise;
 mod question;

@@ -212,6 +212,22 @@ pub fn prepared_name(text: &[u8]) -> Option<String> {
     words.name()
 }
 
+/// The names of prepared statements that a text may use, make or drop: what follows EXECUTE, PREPARE and DEALLOCATE
+/// anywhere in it. Some may be none.
+pub fn statement_names(text: &[u8]) -> Vec<String> {
+    let tokens: Vec<Token> = Lexer::new(text, false).collect();
+    let is = |at: usize, word: &[u8]| {
+        tokens
+            .get(at)
+            .is_some_and(|token| token.kind == TokenKind::Word && token.of(text).eq_ignore_ascii_case(word))
+    };
+    let after = |at: usize| {
+        let names = is(at, b"execute") || is(at, b"prepare") || is(at, b"deallocate");
+        folded(text, *tokens.get(at + 1)?).filter(|_| names)
+    };
+    (0..tokens.len()).filter_map(after).collect()
+}
+
 /// The only statement of a text, read word by word.
 struct Statement<'t> {
     text: &'t [u8],

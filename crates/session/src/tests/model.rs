@@ -56,6 +56,8 @@ pub(super) struct Model {
     pub(super) currval: Option<u64>,
     /// So many of the next reads meet a conflict with recovery.
     pub(super) conflicts: usize,
+    /// The next Parse fails.
+    pub(super) fails_to_parse: bool,
     /// The next Execute is cancelled.
     pub(super) fails_next: bool,
     /// The error that those reads meet.
@@ -106,6 +108,7 @@ impl Model {
             currval: None,
             conflicts: 0,
             fails_next: false,
+            fails_to_parse: false,
             conflict: "40001",
         }
     }
@@ -242,6 +245,9 @@ impl Model {
 
     fn parse(&mut self, body: &[u8]) -> Result<(), Failed> {
         let parse = Parse::read(body).unwrap();
+        if std::mem::take(&mut self.fails_to_parse) {
+            return Err(("42P01", "relation \"t\" does not exist".to_owned()));
+        }
         if parse.name.is_empty() {
             self.statements.remove(&b""[..]);
         }

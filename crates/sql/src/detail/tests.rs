@@ -134,3 +134,12 @@ fn channels() {
     assert_eq!(unlistened(b"unlisten C;"), Some(Unlistened::Channel("c".to_owned())));
     assert_eq!(unlistened(b"LISTEN c"), None);
 }
+
+#[test]
+fn statements_that_a_text_may_name() {
+    let names = |text: &str| statement_names(text.as_bytes()).join(" ");
+    assert_eq!(names("execute A(1); EXPLAIN ANALYZE EXECUTE \"B\"; DEALLOCATE PREPARE c"), "a B prepare c");
+    assert_eq!(names("CREATE TABLE t AS EXECUTE x WITH NO DATA"), "x");
+    assert_eq!(names("PREPARE p (int) AS SELECT 'EXECUTE q' -- EXECUTE r"), "p");
+    assert_eq!(names("SELECT 1; EXECUTE"), "");
+}

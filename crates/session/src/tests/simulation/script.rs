@@ -249,14 +249,16 @@ impl Writer<'_> {
         }
         self.note("sync");
         out.extend(sync());
-        if self.random.one_in(6) {
-            let text = if self.random.one_in(2) {
-                format!("DEALLOCATE {name}")
-            } else {
-                "DEALLOCATE ALL".to_owned()
+        if self.random.one_in(4) {
+            let text = match self.random.below(6) {
+                0 => format!("DEALLOCATE {name}"),
+                1 => "DEALLOCATE ALL".to_owned(),
+                2 => format!("PREPARE {name} AS SELECT 'p'"),
+                3 => format!("SET my.x TO 'one'; EXECUTE {name}; DEALLOCATE {name}"),
+                _ => format!("EXECUTE {name}"),
             };
             self.note(&text);
-            out.extend(query(&text));
+            out.extend(if self.random.one_in(2) { query(&text) } else { all(&[run(&text), sync()]) });
         }
         out
     }
