@@ -121,7 +121,7 @@ fn texts_and_statements_beyond_the_limits_still_work_or_say_why_not() {
     }
     // Nobody knows what a text does that nobody has read, so the session keeps its server.
     assert_eq!(port(&mut client), site.primary_port());
-    assert_eq!(site.pgweir.metric("pgweir_pinned_sessions", &[("reason", "oversized_text")]), Some(1.0));
+    assert_eq!(site.pgweir.metric("pgweir_pinned_sessions", &[("reason", "multi_set")]), Some(1.0));
 
     let mut client = site.connect();
     let name = |number: usize| format!("statement_{number}");
