@@ -13,6 +13,7 @@ mod clients;
 mod console;
 mod economy;
 mod encryption;
+mod explained;
 mod failures;
 mod floods;
 mod harness;

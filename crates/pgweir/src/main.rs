@@ -2,8 +2,10 @@
 //!
 //! Absent: logic. Each subcommand is a few lines around a crate.
 
+mod audit;
 mod check;
 mod demo;
+mod explain;
 mod health;
 mod run;
 
@@ -32,6 +34,10 @@ enum Command {
         /// The configuration.
         config: PathBuf,
     },
+    /// Say where statements go and why; exits with 1 if one needs the primary.
+    Explain(explain::ExplainArgs),
+    /// Say which statements that ran on a primary would move to standbys, from pg_stat_statements.
+    Audit(audit::AuditArgs),
     /// Start a primary, two standbys and pgweir on this machine, and show them at work.
     Demo(demo::DemoArgs),
     /// Ask a running pgweir whether it is ready; exits with 1 if not.
@@ -45,8 +51,10 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { config } => run::run(&config),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Check { config } => check::check(&config),
         Command::Demo(arguments) => demo::run(arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Health { address } => health::health(&address),
     }
 }

@@ -255,7 +255,7 @@ impl std::fmt::Display for ApplyError {
     }
 }
 
-fn tls(settings: &ClusterSettings) -> Result<TlsClient, TlsError> {
+pub(crate) fn tls(settings: &ClusterSettings) -> Result<TlsClient, TlsError> {
     let files = TlsFiles {
         authority: settings.tls_ca.clone(),
         certificate: settings.tls_cert.clone(),
@@ -274,7 +274,7 @@ fn reach(settings: &ClusterSettings, tls: TlsClient, view: &View) -> Reach {
     Reach { addresses, tls: Arc::new(tls), settings: settings.clone() }
 }
 
-fn node_name(node: &config::NodeSettings) -> String {
+pub(crate) fn node_name(node: &config::NodeSettings) -> String {
     if node.name.is_empty() { node.address.to_string() } else { node.name.clone() }
 }
 

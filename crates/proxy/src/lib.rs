@@ -15,6 +15,7 @@ mod fixtures;
 pub mod handshake;
 pub mod hashing;
 mod inbox;
+pub mod inspect;
 mod listen;
 mod login;
 mod metrics;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pgweir_cluster::Access;
+use pgweir_sql::{Lexing, Target, Wish, explain};
+
 use super::frames::*;
 use super::shell::{End, Shell};
 use super::{check, shell};
@@ -157,3 +160,30 @@ fn statements_are_counted_with_the_reason_of_their_target() {
     let outcomes = [HintOutcome::Followed, HintOutcome::Overruled, HintOutcome::Ignored];
     assert_eq!(hinted, outcomes.map(|outcome| [outcome; 2]).concat());
 }
+
+#[test]
+fn what_is_explained_is_what_is_done_for_the_whole_table_of_the_classifier() {
+    let table = include_str!("../../../sql/src/classifier/classify.tests");
+    let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let texts = lines.map(|line| line.rsplit_once(" => ").expect("each line has an arrow").0);
+    let mut classifier = super::shell::classifier();
+    for (hint, text) in texts.flat_map(|text| ["", "/* pgweir: primary */ ", HINT].map(|hint| (hint, text))) {
+        let text = format!("{hint}{}", text.replace('¶', "\n"));
+        let explained = explain(&mut classifier, text.as_bytes(), Lexing::default(), None, &Wish::default());
+        let mut shell = shell();
+        // The first server tells how strings are read.
+        shell.ask(&query("SELECT 'a'"));
+        shell.events.clear();
+        shell.ask(&query(&text));
+        let access = shell.last_demand.expect("a server was asked for").access;
+        let done = if access == Access::Read { Target::Standby } else { Target::Primary };
+        assert_eq!(done, explained.target, "{text}");
+        let reason = shell.events.iter().find_map(|event| match event {
+            Event::Dispatched(verdict) => Some(verdict.reason),
+            _ => None,
+        });
+        assert_eq!(reason, Some(explained.reason), "{text}");
+    }
+}
+
+const HINT: &str = "/* pgweir: standby, staleness=1s */ ";
