@@ -245,6 +245,7 @@ impl Session {
         if let Some(query) = &difference {
             say::query(step.to_server, query.as_bytes());
             self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
+            server.statements.forget_unnamed();
             if asks || !server.takes(self.id, wants, node, &self.accepted) {
                 preparing = Preparing::Settings;
             }

@@ -1,7 +1,7 @@
 //! The extended query protocol.
 
 use super::frames::*;
-use super::{Shell, check, directly, shell};
+use super::{Pieces, Shared, Shell, check, directly, shell};
 use crate::Event;
 
 #[test]
@@ -13,6 +13,24 @@ fn unnamed_statements() {
     ]);
     check(&[all(&[parse("", "SELECT $1::text"), bind_portal("", "", Some("x")), execute(), sync()])]);
     check(&[all(&[parse("", ""), bind(""), describe_portal(""), execute(), sync()])]);
+}
+
+#[test]
+fn another_sessions_settings_cost_the_unnamed_statement_on_the_server() {
+    let mut one = shell();
+    let mut other = Shell::new(super::shell::settings(&[("my.x", "one")]), &Shared::default(), Pieces::Whole);
+    one.ask(&all(&[parse("", "SELECT 'a'"), sync()]));
+    other.idle = std::mem::take(&mut one.idle);
+    other.ask(&all(&[parse("s", "SELECT 'b'"), bind("s"), execute(), sync()]));
+    one.idle = std::mem::take(&mut other.idle);
+    assert_eq!(shown(&one.ask(&all(&[bind(""), execute(), sync()]))), "2 D(a) C(SELECT 1) Z(I)");
+}
+
+#[test]
+fn a_close_that_is_skipped_closes_nothing() {
+    let fails = all(&[parse("s", "SELECT 'a'"), execute_portal("p", 0), close_statement("s"), sync()]);
+    check(&[fails.clone(), all(&[bind("s"), execute(), sync()])]);
+    check(&[all(&[fails, all(&[bind("s"), execute(), sync()])])]);
 }
 
 #[test]
