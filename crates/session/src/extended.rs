@@ -13,7 +13,7 @@ use pgweir_wire::{Header, TransactionStatus, say};
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::error::SessionError;
-use crate::ledger::{Audience, Owed, Parsed, Provoked};
+use crate::ledger::{Audience, Owed, Parsed};
 use crate::lent::{Lending, may_name_statements};
 use crate::names::Judged;
 use crate::replies::ReplyRest;
@@ -44,12 +44,11 @@ impl Session {
             };
         }
         let defined = self.statements.named(parse.name).map(|named| named.defined_in);
-        if defined.is_some_and(|segment| self.ledger.in_doubt(segment)) {
+        if defined.is_some_and(|segment| self.ledger.in_doubt(segment)) || self.ledger.may_keep(parse.name) {
             return self.wait(step);
         }
         if defined.is_some() || self.is_prepared_by_sql(parse.name) {
-            let name = String::from_utf8_lossy(parse.name).into_owned();
-            self.provoke("42P05", format!("prepared statement \"{name}\" already exists"), step);
+            self.refuse_parse(&parse, step);
             return done;
         }
         if self.statements.len() >= self.limits.client_statements_max {
@@ -67,8 +66,7 @@ impl Session {
             return Ensured::Wait;
         }
         if failed && self.ledger.is_empty() && self.open_segment == OpenSegment::No {
-            let message = "current transaction is aborted, commands ignored until end of transaction block";
-            self.provoke("25P02", message.to_owned(), step);
+            self.refuse_parse(&parse, step);
             return Ensured::Refused;
         }
         let after = AfterStatement::of(parse.text, verdict);
@@ -86,6 +84,10 @@ impl Session {
             Presence::Since(_) => linked(&mut self.link).server.statements.has(id),
             Presence::No => false,
         };
+        // The block may fail before the server would have parsed it.
+        if known && self.status == TransactionStatus::InTransaction && self.ledger.owes_ready() {
+            return Ensured::Wait;
+        }
         if !known && self.lend_to_parse(parse.text, verdict, step) == Lending::Wait {
             return Ensured::Wait;
         }
@@ -300,6 +302,9 @@ impl Session {
     }
 
     fn bind_named(&mut self, names: BindNames<'_>, header: Header, step: &mut Step<'_>) -> Advance {
+        if self.ledger.may_keep(names.statement) {
+            return self.wait(step);
+        }
         let Some((ensured, id, statement)) = self.ensure_named(names.statement, step) else {
             // Only PREPARE can have made it.
             self.writes.open |= linked(&mut self.link).role == NodeRole::Primary;
@@ -344,6 +349,7 @@ impl Session {
         step: &mut Step<'_>,
     ) -> Advance {
         let ensured = match target {
+            body::Target::Statement(name) if self.ledger.may_keep(name) => return self.wait(step),
             body::Target::Portal(_) => None,
             body::Target::Statement(b"") => Some((self.ensure_unnamed(step), None)),
             body::Target::Statement(name) => {
@@ -406,13 +412,6 @@ impl Session {
         } else {
             self.ledger.promise(Owed::Local(reply, change));
         }
-    }
-
-    /// Makes the server fail where we must, so that its transaction fails with it; the client sees our text.
-    pub(crate) fn provoke(&mut self, sqlstate: &'static str, message: String, step: &mut Step<'_>) {
-        say::frame(step.to_server, b'P', &[b"pgweir_refused\0", b"pgweir refuses\0", b"\0\0"]);
-        self.ledger.promise(Owed::Provoked(Box::new(Provoked { sqlstate, message })));
-        self.opens(OpenSegment::Prepared);
     }
 
     /// A segment without its Sync has done at least this.

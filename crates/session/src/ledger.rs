@@ -75,6 +75,8 @@ pub(crate) enum Parsed {
 /// An error that the client must see in place of the one we provoked.
 #[derive(Debug)]
 pub(crate) struct Provoked {
+    /// The SQLSTATE that we expect; any other error is heard as it is.
+    pub(crate) by: &'static str,
     pub(crate) sqlstate: &'static str,
     pub(crate) message: String,
 }
@@ -127,6 +129,14 @@ impl Owed {
         }
     }
 
+    /// The name that is there again if this is skipped.
+    fn closes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Local(_, Some(change)) => change.forgets(),
+            _ => None,
+        }
+    }
+
     /// Whether an error in reply to this makes the server skip to the next Sync.
     const fn is_extended(&self) -> bool {
         matches!(
@@ -155,6 +165,8 @@ pub(crate) struct Ledger {
     parses: usize,
     /// How many promises everything else must wait for.
     barriers: usize,
+    /// How many promises put a name back when they are skipped.
+    closes: usize,
     /// How many segments have been ended, ever.
     ended: SegmentNumber,
     flush: Flush,
@@ -201,6 +213,15 @@ impl Ledger {
     /// Whether the segment of this number is sent but not answered in full, so that parts of it may yet be skipped.
     pub(crate) const fn in_doubt(&self, segment: SegmentNumber) -> bool {
         segment < self.ended && segment + self.readies as SegmentNumber >= self.ended
+    }
+
+    /// Whether a Close of this name may yet be skipped, by an error in its segment, while what comes next is not.
+    pub(crate) fn may_keep(&self, name: &[u8]) -> bool {
+        if self.closes == 0 || self.readies == 0 {
+            return false;
+        }
+        let ended = self.owed.iter().rposition(Owed::ends_with_ready).unwrap_or(0);
+        self.owed.range(..ended).any(|owed| owed.closes() == Some(name))
     }
 
     /// Whether a ReadyForQuery is owed: then the server answers what was sent before it without being asked to.
@@ -323,6 +344,9 @@ impl Ledger {
         }
         if owed.is_barrier() {
             change(&mut self.barriers);
+        }
+        if owed.closes().is_some() {
+            change(&mut self.closes);
         }
     }
 }

@@ -23,6 +23,7 @@ mod lent;
 mod names;
 mod portals;
 mod proven;
+mod provoked;
 mod question;
 mod refusal;
 mod replay;

@@ -376,10 +376,7 @@ impl Session {
             self.learn_from(fields.sqlstate(), step);
             return Ok(self.send_again());
         }
-        let instead = match head {
-            Some(Owed::Provoked(provoked)) => Some((provoked.sqlstate, provoked.message.clone())),
-            _ => None,
-        };
+        let instead = self.heard_instead(fields);
         self.copy_in = CopyIn::No;
         self.outcome = Outcome::Failed;
         if self.drop_failed() {

@@ -162,6 +162,13 @@ pub(crate) struct NameChange {
     after: Option<Arc<Statement>>,
 }
 
+impl NameChange {
+    /// The name, if the change takes it away.
+    pub(crate) fn forgets(&self) -> Option<&[u8]> {
+        self.after.is_none().then_some(&*self.name)
+    }
+}
+
 /// What a name means.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
@@ -187,6 +194,11 @@ impl ClientStatements {
 
     pub(crate) fn len(&self) -> usize {
         self.named.len()
+    }
+
+    /// The names by which the client knows statements.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.named.keys().map(|name| &**name)
     }
 
     pub(crate) fn define(&mut self, name: &[u8], named: Named) -> NameChange {

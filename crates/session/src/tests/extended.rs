@@ -27,6 +27,30 @@ fn another_sessions_settings_cost_the_unnamed_statement_on_the_server() {
 }
 
 #[test]
+fn a_known_statement_is_not_parsed_in_a_block_that_fails() {
+    let known = all(&[parse("known", "SELECT 'a'"), sync()]);
+    let fails = all(&[run("SELECT 1/0"), sync(), parse("s", "SELECT 'a'"), sync()]);
+    check(&[known, query("BEGIN"), query("INSERT INTO t VALUES ('1')"), fails, query("ROLLBACK")]);
+}
+
+/// Whether its name is taken is the last thing that PostgreSQL asks of a Parse.
+#[test]
+fn a_parse_of_a_taken_name_fails_for_the_first_reason() {
+    let define = all(&[parse("s", "SELECT 'a'"), sync()]);
+    for text in ["SELECT 'b'", "FROBNICATE", "SELECT 'b'; SELECT 'c'", "ROLLBACK"] {
+        let again = all(&[parse("s", text), sync(), query("SELECT 'after'")]);
+        check(&[define.clone(), again.clone()]);
+        check(&[define.clone(), query("BEGIN"), query("SELECT 1/0"), again, query("ROLLBACK")]);
+    }
+    check(&[
+        query("BEGIN"),
+        query("SELECT 1/0"),
+        all(&[parse("s", "FROBNICATE"), sync()]),
+        query("ROLLBACK"),
+    ]);
+}
+
+#[test]
 fn a_close_that_is_skipped_closes_nothing() {
     let fails = all(&[parse("s", "SELECT 'a'"), execute_portal("p", 0), close_statement("s"), sync()]);
     check(&[fails.clone(), all(&[bind("s"), execute(), sync()])]);
