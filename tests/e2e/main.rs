@@ -9,6 +9,7 @@
 
 mod benchmarks;
 mod cancel;
+mod catalog;
 mod clients;
 mod console;
 mod economy;

@@ -89,6 +89,14 @@ choices! {
         LeastInFlight = "least_in_flight",
     }
 
+    /// Whether what a database's own objects do is read from its primary.
+    CatalogUse {
+        /// Of each database that clients use.
+        Read = "read",
+        /// Not at all: what uses functions or types of the user's goes to the primary.
+        Off = "off",
+    }
+
     /// What a session's reads are promised.
     Consistency {
         /// A session reads its own writes and never reads backwards.

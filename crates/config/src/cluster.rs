@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::NodeAddress;
-use crate::choice::{Balance, Consistency, PoolMode, ReadsOnPrimary, TlsMode};
+use crate::choice::{Balance, CatalogUse, Consistency, PoolMode, ReadsOnPrimary, TlsMode};
 use crate::quantity::ByteCount;
 use crate::secret::Secret;
 use crate::section::section;
@@ -25,6 +25,9 @@ section! {
         reload lag_bytes_max: Option<ByteCount> = None;
         /// Whether the primary serves reads that a standby could serve.
         reload reads_on_primary: ReadsOnPrimary = ReadsOnPrimary::WhenNone;
+        /// Whether monitor_user reads in each database that clients use what its functions, views and types do, so that more
+        /// reads are known as such; off: what uses the user's functions or types goes to the primary.
+        reload catalog: CatalogUse = CatalogUse::Read;
         /// TLS towards the nodes, as libpq's sslmode.
         reload tls_mode: TlsMode = TlsMode::Prefer;
         /// Authorities in PEM that sign the nodes' certificates (verify-ca and verify-full).

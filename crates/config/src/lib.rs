@@ -26,7 +26,9 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 pub use address::{ListenAddress, NodeAddress};
-pub use choice::{AuthMethod, Balance, Consistency, LogFormat, LogLevel, PoolMode, ReadsOnPrimary, TlsMode};
+pub use choice::{
+    AuthMethod, Balance, CatalogUse, Consistency, LogFormat, LogLevel, PoolMode, ReadsOnPrimary, TlsMode,
+};
 pub use cluster::{ClusterSettings, DatabaseOverrides, DatabaseSettings, NodeSettings, UserOverrides};
 pub use describe::{Change, Described};
 pub use diagnostic::{ConfigErrors, Diagnostic, Severity};

@@ -5,6 +5,7 @@
 //! Invariants: no lock is held while waiting; a panic ends one session; every queue and buffer has a bound.
 //! Absent: what SQL means, which node may serve, how a password is proved, and what the console looks like.
 
+mod catalog;
 mod client;
 mod cluster;
 mod control;
@@ -50,6 +51,7 @@ use pgweir_config::{Config, ConfigErrors, DatabaseSettings};
 use pgweir_session::StatementNamer;
 use tokio::sync::{Notify, watch};
 
+use crate::catalog::Catalogs;
 use crate::client::Clients;
 use crate::cluster::{ApplyError, Cluster};
 use crate::handshake::{Admitted, Gate};
@@ -70,6 +72,7 @@ pub struct Proxy {
     pub(crate) gate: ArcSwap<Gate>,
     clusters: Arc<ArcSwap<Clusters>>,
     pools: Mutex<HashMap<PoolKey, Arc<ServerPool>>>,
+    catalogs: Catalogs,
     pub(crate) clients: Arc<Clients>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) namer: Arc<StatementNamer>,
@@ -165,6 +168,7 @@ impl Proxy {
             gate: ArcSwap::from_pointee(gate),
             clusters,
             pools: Mutex::default(),
+            catalogs: Catalogs::default(),
             clients: Arc::default(),
             metrics: Arc::default(),
             namer: Arc::default(),
@@ -291,6 +295,7 @@ impl Proxy {
                 check_after_idle: own.check_after_idle,
             },
             connect_timeout: own.connect_timeout,
+            catalog: self.catalogs.of(&cluster, &route.server_database),
             server_database: route.server_database,
             server_user: route.user.unwrap_or_else(|| user.to_owned()),
             fixed_credentials,

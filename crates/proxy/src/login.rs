@@ -67,6 +67,7 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
     match welcome(&pool, &mut session, &settings).await {
         Ok((reported, server)) => {
             session.welcomed(&reported);
+            pool.settings.load().catalog.is_used();
             write_welcome(&mut unsent, &reported, &entered);
             let new = NewRelay {
                 client: stream,
@@ -123,7 +124,7 @@ fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMa
         namer: Arc::clone(&proxy.namer),
         proven: Arc::clone(&pool.proven),
         accepted: Arc::clone(&pool.accepted),
-        catalog: Arc::default(),
+        catalog: Arc::clone(&pool.settings.load().catalog.slot),
         role: pool.settings.load().server_user.as_str().into(),
         reads_own_writes: consistency == pgweir_config::Consistency::Session,
     })

@@ -23,6 +23,7 @@ use pgweir_session::{
 };
 use tokio::sync::oneshot;
 
+use crate::catalog::DatabaseCatalog;
 use crate::cluster::Cluster;
 use crate::dial::{DialBlame, DialError, DialTarget, dial};
 use crate::hashing::Hashing;
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) mode: PoolMode,
     pub(crate) pool: pgweir_cluster::PoolSettings,
     pub(crate) connect_timeout: Duration,
+    /// What is known of the database's own objects.
+    pub(crate) catalog: Arc<DatabaseCatalog>,
     pub(crate) server_database: String,
     pub(crate) server_user: String,
     /// Credentials of the configuration, before those of any login.

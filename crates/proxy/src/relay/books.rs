@@ -4,15 +4,25 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use pgweir_session::{Event, HintOutcome};
+use pgweir_sql::{Kind, Target, Verdict};
 
 use super::{Relay, Scratch};
 use crate::tally::{Fault, Tally};
 
-/// When things began.
+/// When things began, and what is due when they end.
 #[derive(Default)]
 pub(super) struct Clock {
     pub(super) query: Option<Instant>,
     pub(super) transaction: Option<Instant>,
+    catalog: Catalog,
+}
+
+/// Whether the transaction may change the database's catalog.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Catalog {
+    #[default]
+    Same,
+    MayChange,
 }
 
 impl Relay {
@@ -23,6 +33,9 @@ impl Relay {
             match event {
                 Event::Dispatched(verdict) => {
                     Tally::add(&tally.queries, 1);
+                    if may_change_catalog(verdict) {
+                        self.clock.catalog = Catalog::MayChange;
+                    }
                     if let Some(server) = &self.server {
                         server.entry.cluster.count(server.entry.node, verdict);
                     }
@@ -53,12 +66,15 @@ impl Relay {
                 }
                 Event::TransactionEnded => {
                     Tally::add(&tally.transactions, 1);
+                    if std::mem::take(&mut self.clock.catalog) == Catalog::MayChange {
+                        self.pool.settings.load().catalog.may_have_changed();
+                    }
                     self.entered.entry.touched();
                     if let Some(began) = self.clock.transaction.take() {
                         Tally::add_time(&tally.transaction_us, began.elapsed());
                     }
                 }
-                Event::StandbyRefused => {}
+                Event::StandbyRefused => self.pool.settings.load().catalog.may_have_changed(),
                 Event::ServerError(sqlstate) => {
                     self.metrics.faults.add(Fault::ServerError);
                     if let Some(server) = &self.server
@@ -71,4 +87,13 @@ impl Relay {
             }
         }
     }
+}
+
+/// Whether the text may create, change or drop what the catalog knows.
+fn may_change_catalog(verdict: Verdict) -> bool {
+    verdict.target == Target::Primary
+        && matches!(
+            verdict.kind,
+            Kind::Call | Kind::Ddl | Kind::Do | Kind::Execute | Kind::Multi | Kind::Other
+        )
 }

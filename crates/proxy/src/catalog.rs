@@ -1,0 +1,280 @@
+//! Keeps the catalog of each database that clients use: read from its primary, and read again when it may have changed.
+//!
+//! Why its own connections: what a client sets must never change an answer, and no client ever waits for this. Until a
+//! catalog is there, or when it cannot be read, only PostgreSQL's own names are known, and the rest goes to the primary.
+//! Invariants: a catalog is one snapshot of one primary, dropped when another takes over; the primary spends at most a fifth
+//! of a connection's time on it, however often it changes.
+//! Absent: what rows mean (`pgweir_sql::Catalog`), and the questions (`catalog::questions`).
+
+mod questions;
+mod read;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pgweir_cluster::NodeId;
+use pgweir_config::{CatalogUse, NodeAddress};
+use pgweir_sql::{Catalog, CatalogSlot};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::Client;
+
+use crate::cluster::{Cluster, Reach};
+use crate::control::{self, ControlError};
+
+/// The catalogs of all databases.
+#[derive(Default)]
+pub(crate) struct Catalogs {
+    /// By cluster and database on its servers.
+    databases: Mutex<HashMap<(String, String), Weak<DatabaseCatalog>>>,
+    next: AtomicU32,
+}
+
+/// The catalog of one database, for as long as a pool leads there.
+pub(crate) struct DatabaseCatalog {
+    pub(crate) slot: Arc<CatalogSlot>,
+    cluster: Arc<Cluster>,
+    database: String,
+    /// Told when it may have changed.
+    changed: Arc<Notify>,
+    is_read: AtomicBool,
+}
+
+impl Catalogs {
+    /// The catalog of a database; nobody reads it yet.
+    pub(crate) fn of(&self, cluster: &Arc<Cluster>, database: &str) -> Arc<DatabaseCatalog> {
+        let mut databases = self.databases.lock();
+        let key = (cluster.name.clone(), database.to_owned());
+        if let Some(known) = databases.get(&key).and_then(Weak::upgrade) {
+            return known;
+        }
+        databases.retain(|_, catalog| catalog.strong_count() > 0);
+        let catalog = Arc::new(DatabaseCatalog {
+            slot: Arc::new(CatalogSlot::new(self.next.fetch_add(1, Relaxed))),
+            cluster: Arc::clone(cluster),
+            database: database.to_owned(),
+            changed: Arc::default(),
+            is_read: AtomicBool::new(false),
+        });
+        databases.insert(key, Arc::downgrade(&catalog));
+        catalog
+    }
+}
+
+impl DatabaseCatalog {
+    /// A client uses the database: from now on its catalog is kept.
+    pub(crate) fn is_used(self: &Arc<Self>) {
+        if !self.is_read.swap(true, Relaxed) {
+            tokio::spawn(keep(Arc::downgrade(self), Arc::clone(&self.slot), Arc::clone(&self.changed)));
+        }
+    }
+
+    /// Something was done that may have changed it.
+    pub(crate) fn may_have_changed(&self) {
+        self.changed.notify_one();
+    }
+}
+
+/// Keeps the catalog until no pool leads to the database any more.
+async fn keep(database: Weak<DatabaseCatalog>, slot: Arc<CatalogSlot>, changed: Arc<Notify>) {
+    let mut keeper = Keeper::default();
+    while let Some(database) = database.upgrade() {
+        let pause = keeper.look(&database).await;
+        drop(database);
+        // Changes come in bursts; and the primary has other things to do.
+        tokio::time::sleep(pause.least).await;
+        let _either = timeout(pause.most.saturating_sub(pause.least), changed.notified()).await;
+    }
+    slot.set(None);
+}
+
+/// What the keeper knows.
+#[derive(Default)]
+struct Keeper {
+    line: Option<Line>,
+    /// The primary whose catalog is in the slot, and that catalog's fingerprint.
+    known: Option<(NodeId, String)>,
+    /// When the catalog was last known to be true.
+    confirmed: Option<Instant>,
+    /// Looks that failed since.
+    failures: u32,
+}
+
+/// A connection to the primary.
+struct Line {
+    address: NodeAddress,
+    client: Client,
+}
+
+/// How long to wait before the next look.
+struct Pause {
+    least: Duration,
+    most: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+enum LookError {
+    Control(ControlError),
+    NoPrimary,
+    TimedOut,
+}
+
+impl fmt::Display for LookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Control(ControlError::Dial(error)) => error.fmt(f),
+            Self::Control(ControlError::Postgres(error)) => match error.as_db_error() {
+                Some(refusal) => write!(f, "{} {}", refusal.code().code(), refusal.message()),
+                None => error.fmt(f),
+            },
+            Self::NoPrimary => f.write_str("the cluster has no primary now"),
+            Self::TimedOut => f.write_str("no answer in time"),
+        }
+    }
+}
+
+impl Keeper {
+    /// Looks whether the catalog changed, and reads it if so.
+    async fn look(&mut self, database: &DatabaseCatalog) -> Pause {
+        let reach = Arc::clone(&database.cluster.reach());
+        if reach.settings.catalog == CatalogUse::Off {
+            self.drop_catalog(database);
+            return Pause { least: LEAST_PAUSE, most: POLL };
+        }
+        let primary = database.cluster.view().primary;
+        if primary.is_some() && self.known.as_ref().is_some_and(|(node, _)| Some(*node) != primary) {
+            self.drop_catalog(database);
+        }
+        let began = Instant::now();
+        let outcome = match primary {
+            Some(node) => timeout(READ_TIMEOUT, self.ask(database, &reach, node))
+                .await
+                .unwrap_or(Err(LookError::TimedOut)),
+            None => Err(LookError::NoPrimary),
+        };
+        let took = began.elapsed();
+        match outcome {
+            Ok(()) => {
+                self.confirmed = Some(began);
+                self.failures = 0;
+                let least = (took * REST).clamp(LEAST_PAUSE, REST_MAX);
+                Pause { least, most: least.max(POLL) }
+            }
+            Err(error) => {
+                self.failed(database, &error);
+                let least = RETRY * 2_u32.pow(self.failures.min(RETRY_DOUBLINGS));
+                Pause { least, most: least.max(POLL) }
+            }
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        database: &DatabaseCatalog,
+        reach: &Reach,
+        node: NodeId,
+    ) -> Result<(), LookError> {
+        let address = reach.address(node).ok_or(LookError::NoPrimary)?;
+        if self.line.as_ref().is_none_or(|line| line.client.is_closed() || line.address != *address) {
+            let client = connect(database, reach, address).await.map_err(LookError::Control)?;
+            self.line = Some(Line { address: address.clone(), client });
+        }
+        let client = &mut self.line.as_mut().expect("it was just made").client;
+        let began = Instant::now();
+        let failed = |error| LookError::Control(ControlError::Postgres(error));
+        let fingerprint = read::fingerprint(client).await.map_err(failed)?;
+        if self.known.as_ref().is_some_and(|(_, known)| *known == fingerprint) {
+            return Ok(());
+        }
+        let (fingerprint, rows) = read::rows(client).await.map_err(failed)?;
+        // Thousands of bodies are judged: not on a thread that serves clients.
+        let built = tokio::task::spawn_blocking(move || Catalog::new(&rows)).await;
+        let catalog = built.map_err(|_| LookError::NoPrimary)?;
+        tracing::debug!(
+            cluster = database.cluster.name,
+            database = database.database,
+            took = ?began.elapsed(),
+            size = ?catalog.size(),
+            "the catalog was read"
+        );
+        if database.cluster.view().primary != Some(node) {
+            return Err(LookError::NoPrimary);
+        }
+        database.slot.set(Some(Arc::new(catalog)));
+        self.known = Some((node, fingerprint));
+        Ok(())
+    }
+
+    fn failed(&mut self, database: &DatabaseCatalog, error: &LookError) {
+        self.line = None;
+        let no_primary = matches!(error, LookError::NoPrimary);
+        // Without a primary nothing changes. With one that cannot be asked, anything may have.
+        let is_old = self.confirmed.is_none_or(|confirmed| confirmed.elapsed() > TRUSTED_FOR);
+        if is_old && !no_primary {
+            self.drop_catalog(database);
+        }
+        if no_primary {
+            return;
+        }
+        self.failures += 1;
+        if self.failures == 1 {
+            tracing::warn!(
+                cluster = database.cluster.name,
+                database = database.database,
+                %error,
+                "the catalog cannot be read: what uses functions or types of the database's own goes to the primary"
+            );
+        }
+    }
+
+    fn drop_catalog(&mut self, database: &DatabaseCatalog) {
+        self.line = None;
+        if self.known.take().is_some() {
+            database.slot.set(None);
+        }
+    }
+}
+
+async fn connect(
+    database: &DatabaseCatalog,
+    reach: &Reach,
+    address: &NodeAddress,
+) -> Result<Client, ControlError> {
+    let settings = &reach.settings;
+    let mut login = tokio_postgres::Config::new();
+    login.user(&settings.monitor_user).dbname(&database.database).application_name("pgweir catalog");
+    login.options(
+        "-c statement_timeout=30s -c datestyle=ISO -c default_transaction_isolation=read\\ committed",
+    );
+    if let Some(password) = &settings.monitor_password {
+        login.password(password.reveal());
+    }
+    let (client, connection) = control::connect(address, &reach.tls, &login).await?;
+    // Ends when the client is dropped; what goes wrong there, the client's requests tell.
+    tokio::spawn(async move {
+        let _outcome = connection.await;
+    });
+    Ok(client)
+}
+
+/// How often a change that did not pass through here is looked for.
+const POLL: Duration = Duration::from_secs(2);
+/// The least time between two looks.
+const LEAST_PAUSE: Duration = Duration::from_millis(20);
+/// After a look of one second, no other for so many.
+const REST: u32 = 4;
+/// The most time between two looks, however long they take.
+const REST_MAX: Duration = Duration::from_secs(20);
+/// After a failure.
+const RETRY: Duration = Duration::from_millis(500);
+/// How often the time after a failure is doubled.
+const RETRY_DOUBLINGS: u32 = 5;
+/// A look that takes longer has failed.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a catalog is believed while the primary cannot be asked.
+const TRUSTED_FOR: Duration = Duration::from_secs(60);

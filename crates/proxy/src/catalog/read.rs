@@ -1,0 +1,218 @@
+//! Reads one database's catalog, all in one snapshot.
+//!
+//! Invariant: no name in a question means anything but PostgreSQL's own, whatever the role's `search_path` is.
+
+use std::collections::BTreeSet;
+
+use pgweir_sql::{
+    Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, Language, OperatorRow, References,
+    RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
+};
+use tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
+
+use super::questions;
+
+/// What changes with the catalog.
+pub(super) async fn fingerprint(client: &mut Client) -> Result<String, Error> {
+    let transaction = begin(client).await?;
+    fingerprint_in(&transaction).await
+}
+
+/// The catalog and its fingerprint.
+pub(super) async fn rows(client: &mut Client) -> Result<(String, CatalogRows), Error> {
+    let transaction = begin(client).await?;
+    let search_paths = search_paths(&transaction).await?;
+    let fingerprint = fingerprint_in(&transaction).await?;
+    let mut rows = CatalogRows { search_paths, ..CatalogRows::default() };
+    let parsed_bodies = server_version(&transaction).await? >= 140_000;
+    let functions = if parsed_bodies { questions::FUNCTIONS } else { questions::FUNCTIONS_UNPARSED };
+    rows.functions = all(&transaction, functions, function).await?;
+    rows.relations = all(&transaction, questions::RELATIONS, relation).await?;
+    rows.types = all(&transaction, questions::TYPES, type_row).await?;
+    rows.operators = all(&transaction, questions::OPERATORS, operator).await?;
+    rows.casts = all(&transaction, questions::CASTS, cast).await?;
+    rows.columns = all(&transaction, questions::COLUMNS, column).await?;
+    rows.builtins = builtins(&transaction, &rows).await?;
+    Ok((fingerprint, rows))
+}
+
+/// A snapshot that sees nothing of the user's in place of PostgreSQL's own. It ends, unfinished, when it is dropped.
+async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
+    client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
+}
+
+async fn fingerprint_in(transaction: &Transaction<'_>) -> Result<String, Error> {
+    transaction.batch_execute(OWN_NAMES_ONLY).await?;
+    transaction.query_one(questions::FINGERPRINT, &[]).await?.try_get(0)
+}
+
+async fn search_paths(transaction: &Transaction<'_>) -> Result<Vec<SearchPathRow>, Error> {
+    let own = transaction.query_opt(questions::OWN_PATH, &[]).await?;
+    transaction.batch_execute(OWN_NAMES_ONLY).await?;
+    let mut paths = all(transaction, questions::PATHS, |row| {
+        Ok(SearchPathRow { role: row.try_get(0)?, value: row.try_get(1)? })
+    })
+    .await?;
+    if let Some(row) = own {
+        paths.push(SearchPathRow { role: None, value: row.try_get(0)? });
+    }
+    Ok(paths)
+}
+
+async fn server_version(transaction: &Transaction<'_>) -> Result<i32, Error> {
+    transaction.query_one("SELECT current_setting('server_version_num')::int4", &[]).await?.try_get(0)
+}
+
+async fn all<T>(
+    transaction: &Transaction<'_>,
+    question: &str,
+    read: impl Fn(&Row) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    transaction.query(question, &[]).await?.iter().map(read).collect()
+}
+
+fn function(row: &Row) -> Result<FunctionRow, Error> {
+    let (arguments, defaults): (i16, i16) = (row.try_get(5)?, row.try_get(6)?);
+    let count = |number: i16| u16::try_from(number).unwrap_or(0);
+    let is_variadic: bool = row.try_get(7)?;
+    let mut uses = References { functions: row.try_get(14)?, ..References::default() };
+    add(&mut uses, row, 15)?;
+    add(&mut uses, row, 17)?;
+    let text: Option<String> = row.try_get(13)?;
+    let is_parsed: bool = row.try_get(12)?;
+    Ok(FunctionRow {
+        oid: row.try_get(0)?,
+        schema: row.try_get(1)?,
+        name: row.try_get(2)?,
+        volatility: volatility(row.try_get(3)?),
+        language: match row.try_get(4)? {
+            "sql" => Language::Sql,
+            "plpgsql" => Language::PlPgSql,
+            "c" | "internal" => Language::Compiled,
+            _ => Language::Other,
+        },
+        // Of a variadic one, the last may be left out: it is an array of any length.
+        arguments_min: count(arguments - defaults - i16::from(is_variadic)),
+        arguments_max: (!is_variadic).then(|| count(arguments)),
+        returns: row.try_get(8)?,
+        of_row: row.try_get(9)?,
+        shadowed: row.try_get(10)?,
+        extension: row.try_get(11)?,
+        body: match text {
+            Some(text) => Body::Text(text),
+            None if is_parsed => Body::Parsed,
+            None => Body::Unseen,
+        },
+        uses,
+    })
+}
+
+fn volatility(mark: &str) -> Volatility {
+    match mark {
+        "i" => Volatility::Immutable,
+        "s" => Volatility::Stable,
+        _ => Volatility::Volatile,
+    }
+}
+
+fn relation(row: &Row) -> Result<RelationRow, Error> {
+    Ok(RelationRow {
+        oid: row.try_get(0)?,
+        schema: row.try_get(1)?,
+        name: row.try_get(2)?,
+        kind: match row.try_get(3)? {
+            "v" => RelationKind::View,
+            "f" => RelationKind::Foreign,
+            "S" => RelationKind::Sequence,
+            _ => RelationKind::Table,
+        },
+        unlogged: row.try_get(4)?,
+        uses: references(row, 5)?,
+        policies: references(row, 7)?,
+        children: row.try_get(9)?,
+        runs: row.try_get(10)?,
+    })
+}
+
+fn type_row(row: &Row) -> Result<TypeRow, Error> {
+    let mut uses = references(row, 5)?;
+    uses.functions.extend(row.try_get::<_, Vec<u32>>(3)?);
+    uses.types.push(row.try_get(4)?);
+    Ok(TypeRow { oid: row.try_get(0)?, schema: row.try_get(1)?, name: row.try_get(2)?, uses })
+}
+
+fn operator(row: &Row) -> Result<OperatorRow, Error> {
+    Ok(OperatorRow {
+        oid: row.try_get(0)?,
+        schema: row.try_get(1)?,
+        name: row.try_get(2)?,
+        function: row.try_get(3)?,
+        operands: row.try_get(4)?,
+    })
+}
+
+fn cast(row: &Row) -> Result<CastRow, Error> {
+    Ok(CastRow { source: row.try_get(0)?, target: row.try_get(1)?, function: row.try_get(2)? })
+}
+
+fn column(row: &Row) -> Result<ColumnRow, Error> {
+    Ok(ColumnRow {
+        relation: row.try_get(0)?,
+        schema: row.try_get(1)?,
+        name: row.try_get(2)?,
+        type_oid: row.try_get(3)?,
+    })
+}
+
+/// PostgreSQL's own objects that rows refer to.
+async fn builtins(transaction: &Transaction<'_>, rows: &CatalogRows) -> Result<Vec<BuiltinRow>, Error> {
+    let of_functions = rows.functions.iter().map(|row| &row.uses);
+    let of_relations = rows.relations.iter().flat_map(|row| [&row.uses, &row.policies]);
+    let uses: Vec<&References> =
+        of_functions.chain(of_relations).chain(rows.types.iter().map(|row| &row.uses)).collect();
+    let others =
+        rows.operators.iter().map(|row| row.function).chain(rows.casts.iter().map(|row| row.function));
+    let functions = uses.iter().flat_map(|uses| &uses.functions).copied();
+    let functions =
+        own(functions.chain(others).chain(rows.relations.iter().flat_map(|row| row.runs.clone())));
+    let relations = own(uses.iter().flat_map(|uses| &uses.relations).copied());
+    let mut builtins = Vec::with_capacity(functions.len() + relations.len());
+    for row in transaction.query(questions::BUILTIN_FUNCTIONS, &[&functions]).await? {
+        let promise = Some(volatility(row.try_get(2)?));
+        builtins.push(BuiltinRow { oid: row.try_get(0)?, name: row.try_get(1)?, volatility: promise });
+    }
+    for row in transaction.query(questions::BUILTIN_RELATIONS, &[&relations]).await? {
+        builtins.push(BuiltinRow { oid: row.try_get(0)?, name: row.try_get(1)?, volatility: None });
+    }
+    Ok(builtins)
+}
+
+fn own(oids: impl Iterator<Item = u32>) -> Vec<u32> {
+    oids.filter(|oid| *oid < 16_384).collect::<BTreeSet<u32>>().into_iter().collect()
+}
+
+fn references(row: &Row, at: usize) -> Result<References, Error> {
+    let mut references = References::default();
+    add(&mut references, row, at)?;
+    Ok(references)
+}
+
+/// Adds what `questions::references!` answers in the columns from `at` on.
+fn add(references: &mut References, row: &Row, at: usize) -> Result<(), Error> {
+    let fields: Option<Vec<String>> = row.try_get(at)?;
+    references.writes |= row.try_get::<_, bool>(at + 1)?;
+    for field in fields.unwrap_or_default() {
+        let Some((name, Ok(oid))) = field.split_once(' ').map(|(name, oid)| (name, oid.parse())) else {
+            continue;
+        };
+        match name {
+            "relid" => references.relations.push(oid),
+            "resulttype" => references.types.push(oid),
+            "eqop" | "opno" | "sortop" => references.operators.push(oid),
+            _ => references.functions.push(oid),
+        }
+    }
+    Ok(())
+}
+
+const OWN_NAMES_ONLY: &str = "SET LOCAL search_path = pg_catalog";
