@@ -43,7 +43,7 @@ fn prepared_statements_allocate_nothing_when_they_run() {
 #[test]
 fn transactions_allocate_nothing_for_their_statements() {
     let mut line = Line::new(NodeRole::Primary);
-    line.exchange(&query("BEGIN"), &[message(b'C', b"BEGIN\0"), ready(b'T')].concat());
+    line.exchange(&query("SAVEPOINT s"), &[message(b'C', b"SAVEPOINT\0"), ready(b'T')].concat());
     let answer = [message(b'T', &[0; 30]), rows(10), message(b'C', b"SELECT 10\0"), ready(b'T')].concat();
     let read = query("SELECT name FROM shop WHERE id = 42");
     free_of_allocations(|| line.exchange(&read, &answer));

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is test code, also where no attribute says so")]
 
 mod benchmarks;
+mod blocks;
 mod cancel;
 mod catalog;
 mod clients;

@@ -101,7 +101,7 @@ fn who_came_first_is_served_first() {
     let site = Setup::newest().set("pool", "size", "1").start();
     let mut holder = site.connect();
     holder.query("CREATE TABLE turns (number serial, who int)").expect("pgweir answers");
-    holder.query("BEGIN").expect("pgweir answers");
+    holder.query("BEGIN; SELECT 1").expect("pgweir answers");
     let (sender, turns) = mpsc::channel();
     let mut threads = Vec::new();
     for who in 0..8 {

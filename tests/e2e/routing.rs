@@ -111,7 +111,7 @@ fn read_only_transactions_run_on_one_standby_and_others_on_the_primary() {
     assert_eq!(error.sqlstate(), Some("25006"));
     assert_eq!(client.transaction_status(), 'E');
     client.query("ROLLBACK").unwrap();
-    assert_ne!(port(&mut client), primary);
+    site.wait_for("it reads on a standby again", || port(&mut client) != primary);
 }
 
 /// Both standbys lag behind so far that a read of the own write would miss it, were it let there.

@@ -125,7 +125,7 @@ impl Session {
             at += header.total();
         }
         if segment.extent == Extent::Ended {
-            say::ready_for_query(step.to_client, TransactionStatus::Idle);
+            say::ready_for_query(step.to_client, self.status);
         }
         Ok(Advance::By(at))
     }
@@ -133,6 +133,7 @@ impl Session {
     /// Sends the next message to the server at hand.
     pub(crate) fn forward(&mut self, rest: &[u8], step: &mut Step<'_>) -> Result<Advance, SessionError> {
         self.segment = Segment::new();
+        self.send_held(step);
         let Some(header) = Header::read(rest).map_err(SessionError::ClientFrame)? else {
             return Ok(Advance::Until(Next::Input));
         };
@@ -283,7 +284,7 @@ impl Session {
                 self.skipping = Skipping::No;
             }
             (FrontendTag::Sync, _) => {
-                say::ready_for_query(step.to_client, TransactionStatus::Idle);
+                say::ready_for_query(step.to_client, self.status);
                 self.skipping = Skipping::No;
             }
             _ => {}

@@ -55,12 +55,13 @@ impl Session {
             hint: None,
         };
         say::error(step.to_client, &complaint);
+        self.fail_held();
         self.attempt.tried = NodeSet::EMPTY;
         let segment = std::mem::replace(&mut self.segment, Segment::new());
         match (segment.extent, segment.begins) {
-            (Extent::Ended, Begins::Simple) => say::ready_for_query(step.to_client, TransactionStatus::Idle),
+            (Extent::Ended, Begins::Simple) => say::ready_for_query(step.to_client, self.status),
             (Extent::Ended, Begins::Extended) if input[..segment.scanned].ends_with(say::SYNC) => {
-                say::ready_for_query(step.to_client, TransactionStatus::Idle);
+                say::ready_for_query(step.to_client, self.status);
             }
             (Extent::TooLong, begins) => self.swallow_long(&input[segment.scanned..], begins, step),
             (Extent::Ended | Extent::Open | Extent::Flushed | Extent::Goodbye, _) => {
@@ -75,7 +76,7 @@ impl Session {
         let Ok(Some(header)) = Header::read(rest) else { return };
         self.passing = Passing::Swallow(header.total());
         if begins == Begins::Simple && header.tag == b'Q' {
-            say::ready_for_query(step.to_client, TransactionStatus::Idle);
+            say::ready_for_query(step.to_client, self.status);
         } else {
             self.skipping = Skipping::Alone;
         }
@@ -152,6 +153,10 @@ impl Session {
             self.unnamed = unnamed;
         }
         self.reset_flow();
+        self.held.take_back();
+        if self.held.is_begun() {
+            self.status = TransactionStatus::InTransaction;
+        }
         back.bytes
     }
 
@@ -207,11 +212,12 @@ impl Session {
         }
     }
 
-    /// Idle with nothing owed and no segment open: the only place where rest is proven.
+    /// Idle with nothing owed and no segment open: the only place where rest is proven. Of a block that is held back the server
+    /// does not know.
     pub(crate) fn proof_of_rest(&self) -> Option<AtRest> {
         let rests = self.ledger.is_empty()
             && !self.has_lent()
-            && self.status == TransactionStatus::Idle
+            && (self.status == TransactionStatus::Idle || self.held.is_begun())
             && self.open_segment == OpenSegment::No
             && self.copy_in == CopyIn::No
             && !matches!(self.passing, Passing::Forward(_))

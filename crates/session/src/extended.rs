@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// A verdict that was just made.
-    fn judged(&self, verdict: Verdict) -> Judged {
+    pub(crate) fn judged(&self, verdict: Verdict) -> Judged {
         Judged::new(verdict, self.names.naming())
     }
 
@@ -154,9 +154,20 @@ impl Session {
         judged: Judged,
         after: Option<Arc<AfterStatement>>,
     ) -> UnnamedToken {
+        let token = self.define_unnamed(definition, judged, after);
+        linked(&mut self.link).server.statements.add_unnamed(token, self.ledger.segment());
+        token
+    }
+
+    /// The client has this unnamed statement now; no server has it.
+    pub(crate) fn define_unnamed(
+        &mut self,
+        definition: &[u8],
+        judged: Judged,
+        after: Option<Arc<AfterStatement>>,
+    ) -> UnnamedToken {
         self.unnamed_count += 1;
         let token = UnnamedToken { session: self.id, count: self.unnamed_count };
-        linked(&mut self.link).server.statements.add_unnamed(token, self.ledger.segment());
         self.attempt.unnamed_changes(&mut self.unnamed);
         match &mut self.unnamed {
             Some(unnamed) => {

@@ -4,7 +4,7 @@
 //! pins the session, is there.
 
 use pgweir_cluster::Access;
-use pgweir_wire::{FrontendTag, Header, say};
+use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
 use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
 use crate::effect::Step;
@@ -28,7 +28,9 @@ impl Session {
             return Ok(Advance::By(0));
         }
         self.route.follow(self.settings.current());
-        let salt = if self.link.is_none() { Some(self.salt()) } else { None };
+        // A failed block takes no Parse.
+        let answers = self.link.is_none() && self.status != TransactionStatus::Failed;
+        let salt = if answers { Some(self.salt()) } else { None };
         let room = self.limits.client_statements_max.saturating_sub(self.statements.len()).min(1);
         let proof = salt.map(|salt| Proof { namer: &self.namer, salt, proven: &self.proven, room });
         let mut known = Known {
@@ -49,7 +51,12 @@ impl Session {
             Extent::Goodbye => return Ok(Advance::Until(Next::Goodbye)),
             Extent::Ended | Extent::Flushed | Extent::TooLong => {}
         }
-        let needs = self.segment.needs.max(self.session_needs()).max(self.attempt.needs);
+        if self.link.is_none()
+            && let Some(advance) = self.answer_block(rest, step)
+        {
+            return Ok(advance);
+        }
+        let needs = self.needs_with_block(rest, step).max(self.session_needs()).max(self.attempt.needs);
         match (&self.link, needs) {
             (None, Needs::Nothing) => self.answer_alone(rest, step),
             (None, Needs::Read) => Ok(Advance::Until(Next::Lease(self.read_demand()))),

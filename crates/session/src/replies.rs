@@ -409,7 +409,7 @@ impl Session {
         let &[byte] = body else { return Err(not_owed) };
         let status = TransactionStatus::from_byte(byte).ok_or(not_owed)?;
         let owed = self.ledger.settle_ready().ok_or(not_owed)?;
-        self.status = status;
+        self.settle_block(status, owed.audience());
         if self.ledger.is_empty() {
             self.block = Block::Settled;
             self.sharing.settle();

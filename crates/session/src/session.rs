@@ -13,6 +13,7 @@ use crate::attempt::Attempt;
 use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
 use crate::effect::{Event, PinReason, Step};
 use crate::error::SessionError;
+use crate::held::Held;
 use crate::ledger::{Audience, Ledger, Owed};
 use crate::lent::OwnNames;
 use crate::names::Names;
@@ -72,6 +73,7 @@ pub struct Session {
     pub(crate) ledger: Ledger,
     pub(crate) link: Option<Link>,
     pub(crate) status: TransactionStatus,
+    pub(crate) held: Held,
     pub(crate) pinned: Pinned,
     pub(crate) passing: Passing,
     pub(crate) copy_in: CopyIn,
@@ -156,6 +158,7 @@ impl Session {
             ledger: Ledger::default(),
             link: None,
             status: TransactionStatus::Idle,
+            held: Held::No,
             pinned: Pinned::No,
             passing: Passing::Nothing,
             copy_in: CopyIn::No,
@@ -359,6 +362,9 @@ impl Session {
         match &self.link {
             None => true,
             Some(link) if link.role == NodeRole::Primary => false,
+            Some(_) if self.held.is_begun() => true,
+            // What goes out with a BEGIN can be sent to another standby as long as nothing of it was shown.
+            Some(_) if self.held.is_sent() => self.attempt.is_hidden(),
             Some(_) => self.status == TransactionStatus::Idle && self.pinned == Pinned::No,
         }
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use pgweir_sql::{Change, Scope, SettingChange};
 use pgweir_wire::GucSetting;
 
+use crate::modes::{ISOLATION, transaction_modes};
 use crate::server::{Reported, is_settable};
 
 /// How a value was given.
@@ -108,7 +109,7 @@ impl Settings {
                 *self.top() = values;
             }
             Change::TransactionDefaults { text } => {
-                let Some(defaults) = transaction_defaults(text) else { return Kept::No };
+                let Some(defaults) = transaction_modes(text) else { return Kept::No };
                 for (name, value) in defaults {
                     self.put(name, Some(SettingValue::Plain(value.to_owned())));
                 }
@@ -368,38 +369,6 @@ fn word(value: &SettingValue) -> Option<String> {
         SettingValue::Defined => None,
     }
 }
-
-/// The settings that `SET SESSION CHARACTERISTICS AS TRANSACTION` gives, or nothing if there is more in the text.
-fn transaction_defaults(text: &str) -> Option<Vec<(&'static str, &'static str)>> {
-    let text = text.to_ascii_lowercase().replace(',', " ");
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let mut rest = &words[..];
-    let mut defaults = Vec::new();
-    while !rest.is_empty() {
-        let (name, value, behind) = match rest {
-            ["isolation", "level", "serializable", behind @ ..] => (ISOLATION, "serializable", behind),
-            ["isolation", "level", "repeatable", "read", behind @ ..] => {
-                (ISOLATION, "repeatable read", behind)
-            }
-            ["isolation", "level", "read", "committed", behind @ ..] => (ISOLATION, "read committed", behind),
-            ["isolation", "level", "read", "uncommitted", behind @ ..] => {
-                (ISOLATION, "read uncommitted", behind)
-            }
-            ["read", "only", behind @ ..] => (READ_ONLY, "on", behind),
-            ["read", "write", behind @ ..] => (READ_ONLY, "off", behind),
-            ["deferrable", behind @ ..] => (DEFERRABLE, "on", behind),
-            ["not", "deferrable", behind @ ..] => (DEFERRABLE, "off", behind),
-            _ => return None,
-        };
-        defaults.push((name, value));
-        rest = behind;
-    }
-    Some(defaults)
-}
-
-const ISOLATION: &str = "default_transaction_isolation";
-const READ_ONLY: &str = "default_transaction_read_only";
-const DEFERRABLE: &str = "default_transaction_deferrable";
 
 /// What is left of a server's settings after RESET ALL.
 pub(crate) fn after_reset_all(settings: &SettingMap) -> Arc<SettingMap> {

@@ -4,6 +4,7 @@ mod copy;
 mod ends;
 mod extended;
 mod frames;
+mod held;
 mod lent;
 mod model;
 mod noise;

@@ -56,7 +56,8 @@ fn a_client_that_leaves() {
     };
     assert!(matches!(leaves(&[]), AtTheEnd::NoServer));
     assert!(matches!(leaves(&[query("SELECT 'a'")]), AtTheEnd::NoServer));
-    assert!(matches!(leaves(&[query("BEGIN")]), AtTheEnd::Discard));
+    assert!(matches!(leaves(&[query("BEGIN")]), AtTheEnd::NoServer), "no server knows of it");
+    assert!(matches!(leaves(&[query("BEGIN"), query("SELECT 'a'")]), AtTheEnd::Discard));
     assert!(matches!(leaves(&[query("BEGIN"), query("SELECT 1/0")]), AtTheEnd::Discard));
     assert!(matches!(leaves(&[query("COPY t FROM STDIN")]), AtTheEnd::Discard));
     assert!(matches!(leaves(&[run("SELECT 'a'")]), AtTheEnd::NoServer), "nothing was sent");
@@ -98,6 +99,7 @@ fn good_bye() {
 fn a_primary_that_dies() {
     let mut shell = shell();
     shell.ask(&query("BEGIN"));
+    shell.ask(&query("SELECT 'a'"));
     shell.kill();
     assert_eq!(shell.end, Some(End::Error(SessionError::ServerLost)));
 }

@@ -94,7 +94,7 @@ fn what_is_lent_is_taken_back() {
 fn what_cannot_be_parsed_again_is_an_error_of_the_text_that_needs_it() {
     let mut shell = shell();
     shell.ask(&all(&[parse("s", "SELECT 'a'"), sync()]));
-    shell.ask(&query("BEGIN"));
+    shell.ask(&[query("BEGIN"), query("SAVEPOINT t")].concat());
     let server = shell.server.as_mut().unwrap();
     server.model.fails_to_parse = true;
     let answer = shown(&shell.ask(&query("EXECUTE s")));

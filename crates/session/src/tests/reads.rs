@@ -125,6 +125,7 @@ fn a_conflict_behind_rows_is_shown() {
     let mut shell =
         Shell::new(super::shell::settings(&[]), &Shared::default(), Pieces::Random(Random::new(1)));
     shell.ask(&query("BEGIN READ ONLY"));
+    shell.ask(&query("SELECT 'first'"));
     shell.server.as_mut().unwrap().model.conflicts = 1;
     let answer = shell.ask(&query("SELECT 'a'"));
     assert_eq!(shown(&answer), "T E(40001 canceling statement due to conflict with recovery) Z(E)");

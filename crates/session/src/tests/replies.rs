@@ -129,8 +129,8 @@ fn replies_that_were_not_owed_end_the_session() {
     let owed_nothing = [b"1", b"2", b"3", b"D", b"C", b"T", b"n", b"s", b"I", b"V", b"G", b"H", b"Z", b"t"];
     for tag in owed_nothing {
         let mut pair = Pair::new(NodeRole::Primary);
-        pair.client(&query("BEGIN"));
-        assert!(pair.server(&[reply(b'C', b"BEGIN\0"), ready(b'T')]).0.is_ok());
+        pair.client(&query("SAVEPOINT s"));
+        assert!(pair.server(&[reply(b'C', b"SAVEPOINT\0"), ready(b'T')]).0.is_ok());
         let unasked = SessionError::ServerReply { tag: tag[0] };
         assert_eq!(pair.server(&[reply(tag[0], b"I")]).0.unwrap_err(), unasked);
     }
@@ -144,8 +144,8 @@ fn replies_that_were_not_owed_end_the_session() {
 #[test]
 fn a_second_ready_is_not_taken_for_another_answer() {
     let mut pair = Pair::new(NodeRole::Primary);
-    pair.client(&all(&[query("BEGIN"), sync()]));
-    assert!(pair.server(&[reply(b'C', b"BEGIN\0"), ready(b'T'), ready(b'T')]).0.is_ok());
+    pair.client(&all(&[query("SAVEPOINT s"), sync()]));
+    assert!(pair.server(&[reply(b'C', b"SAVEPOINT\0"), ready(b'T'), ready(b'T')]).0.is_ok());
     assert!(pair.server(&[ready(b'T')]).0.is_err());
 }
 

@@ -8,7 +8,8 @@ use crate::NodeRole;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Begin {
-        read_only: bool,
+        read_only: Option<bool>,
+        tag: &'static str,
     },
     Commit,
     CopyIn,
@@ -77,16 +78,18 @@ pub(super) fn command(text: &str) -> Option<Command> {
     let name = |text: &str| text.trim().replace('"', "");
     let rest = |prefix: &str| text.strip_prefix(prefix);
     Some(match text {
-        "BEGIN" => Command::Begin { read_only: false },
-        "BEGIN READ ONLY" => Command::Begin { read_only: true },
-        "COMMIT" => Command::Commit,
+        "BEGIN" => Command::Begin { read_only: None, tag: "BEGIN" },
+        "BEGIN READ ONLY" => Command::Begin { read_only: Some(true), tag: "BEGIN" },
+        "BEGIN WORK READ WRITE" => Command::Begin { read_only: Some(false), tag: "BEGIN" },
+        "START TRANSACTION" => Command::Begin { read_only: None, tag: "START TRANSACTION" },
+        "COMMIT" | "END" => Command::Commit,
         "COPY t FROM STDIN" => Command::CopyIn,
         "COPY v FROM STDIN" => Command::CopyIntoView,
         "COPY t TO STDOUT" => Command::CopyOut,
         "DEALLOCATE ALL" => Command::Deallocate(None),
         "DISCARD ALL" => Command::DiscardAll,
         "RESET ALL" => Command::Reset(None),
-        "ROLLBACK" => Command::Rollback,
+        "ROLLBACK" | "ABORT TRANSACTION" => Command::Rollback,
         "SELECT $1::text" => Command::Parameter(None),
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" => default_read_only("on"),
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE" => default_read_only("off"),
@@ -239,12 +242,15 @@ impl Model {
         self.check(command)?;
         let done = |tag: &str| Ok(Answer::Done(tag.to_owned()));
         match command {
-            Command::Begin { read_only } => {
+            Command::Begin { read_only, tag } => {
                 if self.transaction.as_ref().is_some_and(|t| t.explicit) {
-                    return Ok(Answer::Warned("BEGIN", "there is already a transaction in progress"));
+                    return Ok(Answer::Warned(tag, "there is already a transaction in progress"));
                 }
-                self.begin(true, *read_only);
-                done("BEGIN")
+                self.begin(true, false);
+                if let (Some(read_only), Some(transaction)) = (read_only, &mut self.transaction) {
+                    transaction.read_only = *read_only;
+                }
+                done(tag)
             }
             Command::Commit | Command::Rollback => {
                 let explicit = self.transaction.as_ref().is_some_and(|t| t.explicit);

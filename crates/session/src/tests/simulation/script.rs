@@ -20,7 +20,16 @@ const READS: &[&str] = &[
     "",
 ];
 const ERRORS: &[&str] = &["SELECT 1/0", "FROBNICATE", "ROLLBACK TO nothing", "SELECT 'a'; FROBNICATE"];
-const BLOCKS: &[&str] = &["BEGIN", "BEGIN READ ONLY", "COMMIT", "ROLLBACK"];
+const BLOCKS: &[&str] = &[
+    "BEGIN",
+    "BEGIN READ ONLY",
+    "BEGIN WORK READ WRITE",
+    "START TRANSACTION",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "ABORT TRANSACTION",
+];
 const INSIDE: &[&str] = &["SAVEPOINT s", "SAVEPOINT t", "ROLLBACK TO s", "RELEASE s", "COMMIT", "ROLLBACK"];
 const SETTINGS: &[&str] = &[
     "SET my.x TO 'one'",

@@ -1,0 +1,382 @@
+//! BEGIN without a server: the client is told that its block began, and a server hears of it with the first statement.
+//!
+//! Why: a client that says BEGIN and thinks would keep a server idle; and the first statement helps to choose the node.
+//!
+//! Invariants: only a BEGIN that cannot fail is held; it goes out in one write with what follows it, and PostgreSQL
+//! answers that, be it a second BEGIN; a block that no server knows of is ended, or fails, without one.
+//! Absent: everything behind the first statement. From then on it is an ordinary block.
+
+use std::sync::Arc;
+
+use pgweir_sql::{BeginMode, Isolation, Kind, Target, Verdict, decide};
+use pgweir_wire::body::{self, BindNames, Parse, executed_portal, query_text};
+use pgweir_wire::frame::HEADER_BYTES;
+use pgweir_wire::{Header, TransactionStatus, say};
+
+use crate::effect::{AfterStatement, Event, Step};
+use crate::ledger::{Audience, Owed};
+use crate::modes::is_plain_list;
+use crate::segment::{Extent, Needs, Segment};
+use crate::session::{Advance, Session, linked};
+use crate::terms::{PoolMode, Refusal};
+
+/// A block of the client's that may have no server yet.
+#[derive(Debug, Default)]
+pub(crate) enum Held {
+    /// There is none, or a server has it.
+    #[default]
+    No,
+    /// The client was told that it began.
+    Begun(Box<Begin>),
+    /// Its BEGIN was sent with the first statements, and they are not answered.
+    Sent(Box<Begin>),
+    /// It failed before any server had it.
+    Failed,
+}
+
+/// How a block begins.
+#[derive(Debug)]
+pub(crate) struct Begin {
+    text: Vec<u8>,
+    mode: BeginMode,
+    verdict: Verdict,
+}
+
+/// A segment that is just one statement.
+struct Single<'a> {
+    text: &'a [u8],
+    by: By<'a>,
+}
+
+/// How the statement is asked for.
+enum By<'a> {
+    Query,
+    /// By the unnamed statement and portal: what Parse says of it, and what is described.
+    Portal(&'a [u8], Described),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Described {
+    Nothing,
+    Portal,
+    Statement,
+}
+
+/// A statement that begins or ends a block, of a form that cannot fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    Begin,
+    StartTransaction,
+    Commit,
+    Rollback,
+}
+
+impl Held {
+    /// Whether the client is in a block that is not, or not surely, on a server.
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self, Self::Begun(_) | Self::Sent(_))
+    }
+
+    /// Whether the first statements can still be sent to another server, with the BEGIN.
+    pub(crate) const fn is_begun(&self) -> bool {
+        matches!(self, Self::Begun(_))
+    }
+
+    pub(crate) const fn is_sent(&self) -> bool {
+        matches!(self, Self::Sent(_))
+    }
+
+    /// The server that had the block is gone, and the client was shown nothing of it.
+    pub(crate) fn take_back(&mut self) {
+        *self = match std::mem::take(self) {
+            Self::Sent(begin) => Self::Begun(begin),
+            other => other,
+        };
+    }
+}
+
+impl Session {
+    /// Answers a segment without a server if it begins a block, or ends or meets one that no server has.
+    pub(crate) fn answer_block(&mut self, rest: &[u8], step: &mut Step<'_>) -> Option<Advance> {
+        if self.mode != PoolMode::Transaction || self.segment.extent != Extent::Ended {
+            return self.refuse_failed(rest, step);
+        }
+        let segment = &rest[..self.segment.scanned];
+        let bound = Single::read(segment).and_then(|single| Some((Bound::read(single.text)?, single)));
+        match (bound, &self.held) {
+            (Some((bound @ (Bound::Begin | Bound::StartTransaction), single)), Held::No) => {
+                let verdict = step.classifier.classify(single.text, self.lexing, None);
+                let Kind::Begin(mode) = verdict.kind else { return None };
+                self.held = Held::Begun(Box::new(Begin { text: single.text.to_vec(), mode, verdict }));
+                self.status = TransactionStatus::InTransaction;
+                self.say_done(&single, bound.tag(), verdict, step);
+            }
+            (Some((bound @ (Bound::Commit | Bound::Rollback), single)), Held::Begun(_) | Held::Failed) => {
+                let failed = matches!(self.held, Held::Failed);
+                let tag = if failed { Bound::Rollback.tag() } else { bound.tag() };
+                if let Held::Begun(begin) = std::mem::take(&mut self.held) {
+                    step.events.push(Event::Dispatched(begin.verdict));
+                }
+                self.status = TransactionStatus::Idle;
+                let verdict = step.classifier.classify(single.text, self.lexing, None);
+                step.events.extend([Event::Dispatched(verdict), Event::TransactionEnded]);
+                self.say_done(&single, tag, verdict, step);
+            }
+            _ => return self.refuse_failed(rest, step),
+        }
+        let taken = self.segment.scanned;
+        self.segment = Segment::new();
+        Some(Advance::By(taken))
+    }
+
+    /// A block that failed takes nothing but its end.
+    fn refuse_failed(&mut self, rest: &[u8], step: &mut Step<'_>) -> Option<Advance> {
+        if !matches!(self.held, Held::Failed) || self.segment.needs == Needs::Nothing {
+            return None;
+        }
+        let text =
+            Single::read(&rest[..self.segment.scanned]).filter(|single| matches!(single.by, By::Query));
+        if text.is_some_and(|single| single.text.trim_ascii().is_empty()) {
+            say::frame(step.to_client, b'I', &[]);
+            say::ready_for_query(step.to_client, self.status);
+            let taken = self.segment.scanned;
+            self.segment = Segment::new();
+            return Some(Advance::By(taken));
+        }
+        Some(Advance::By(self.refuse(rest, &aborted(), step)))
+    }
+
+    /// Tells the client that the statement is done.
+    fn say_done(&mut self, single: &Single<'_>, tag: &str, verdict: Verdict, step: &mut Step<'_>) {
+        self.forget_unnamed();
+        if let By::Portal(definition, described) = single.by {
+            let after = AfterStatement::of(single.text, verdict);
+            self.define_unnamed(definition, self.judged(verdict), after.map(Arc::new));
+            self.portals.bind(b"", None);
+            step.to_client.extend_from_slice(say::PARSE_COMPLETE);
+            say::frame(step.to_client, b'2', &[]);
+            if described == Described::Statement {
+                say::frame(step.to_client, b't', &[&[0, 0]]);
+            }
+            if described != Described::Nothing {
+                say::frame(step.to_client, b'n', &[]);
+            }
+        }
+        say::command_complete(step.to_client, tag);
+        say::ready_for_query(step.to_client, self.status);
+    }
+
+    /// What the next segment needs with the block that it would begin.
+    pub(crate) fn needs_with_block(&self, rest: &[u8], step: &mut Step<'_>) -> Needs {
+        let needs = self.segment.needs;
+        let (Held::Begun(begin) | Held::Sent(begin)) = &self.held else { return needs };
+        let default = || self.told.get(&b"default_transaction_read_only"[..]).is_some_and(|on| on == b"on");
+        let reads_only = begin.mode.read_only.unwrap_or_else(default);
+        if needs == Needs::Nothing {
+            return needs;
+        }
+        if !reads_only || begin.mode.isolation == Some(Isolation::Serializable) {
+            return Needs::Primary;
+        }
+        let single = Single::read(&rest[..self.segment.scanned]);
+        let naming = Some(self.names.naming());
+        let verdict = single.map(|single| step.classifier.classify(single.text, self.lexing, naming));
+        if decide(&begin.verdict, None, &self.route.wish).target == Target::Primary {
+            return needs;
+        }
+        match verdict {
+            Some(Verdict { kind: Kind::Declare | Kind::Savepoint | Kind::Set, binds: None, .. }) => {
+                Needs::Read
+            }
+            _ => needs,
+        }
+    }
+
+    /// Tells the server at hand of the block that the client began, before anything in it.
+    pub(crate) fn send_held(&mut self, step: &mut Step<'_>) {
+        if self.link.is_none() || !self.held.is_begun() {
+            return;
+        }
+        if let Held::Begun(begin) = std::mem::take(&mut self.held) {
+            say::query(step.to_server, &begin.text);
+            self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
+            step.events.push(Event::Dispatched(begin.verdict));
+            // A simple query drops the server's unnamed statement.
+            linked(&mut self.link).server.statements.forget_unnamed();
+            self.held = Held::Sent(begin);
+        }
+    }
+
+    /// ReadyForQuery. What we asked before the block is no news to the client, which is in it already.
+    pub(crate) fn settle_block(&mut self, status: TransactionStatus, audience: Audience) {
+        if audience == Audience::Client {
+            if self.held.is_sent() {
+                self.held = Held::No;
+            }
+        } else if self.held.is_open() {
+            return;
+        }
+        self.status = status;
+    }
+
+    /// A block that has no server gets none: it has failed.
+    pub(crate) fn fail_held(&mut self) {
+        if self.held.is_begun() {
+            self.held = Held::Failed;
+            self.status = TransactionStatus::Failed;
+        }
+    }
+}
+
+/// What PostgreSQL says of anything in a failed block.
+fn aborted() -> Refusal {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    Refusal { sqlstate: "25P02", message: message.to_owned() }
+}
+
+impl<'a> Single<'a> {
+    fn read(segment: &'a [u8]) -> Option<Self> {
+        let mut frames = Frames(segment);
+        match frames.next()? {
+            (b'Q', body) => {
+                let text = query_text(body)?;
+                frames.next().is_none().then_some(Self { text, by: By::Query })
+            }
+            (b'P', body) => {
+                let parse =
+                    Parse::read(body).filter(|parse| parse.name.is_empty() && parse.types == [0, 0])?;
+                let described = run_once(&mut frames)?;
+                Some(Self { text: parse.text, by: By::Portal(&body[1..], described) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Bind, Describe, Execute and Sync of the unnamed statement without parameters.
+fn run_once(frames: &mut Frames<'_>) -> Option<Described> {
+    let (b'B', bind) = frames.next()? else { return None };
+    let names =
+        BindNames::read(bind).filter(|names| names.portal.is_empty() && names.statement.is_empty())?;
+    if !has_no_parameters(&bind[names.bytes..]) {
+        return None;
+    }
+    let mut described = Described::Nothing;
+    let mut next = frames.next()?;
+    if let (b'D', target) = next {
+        described = match body::Target::read(target)? {
+            body::Target::Portal(b"") => Described::Portal,
+            body::Target::Statement(b"") => Described::Statement,
+            body::Target::Portal(_) | body::Target::Statement(_) => return None,
+        };
+        next = frames.next()?;
+    }
+    let (b'E', execute) = next else { return None };
+    let (b'S', _) = frames.next()? else { return None };
+    (executed_portal(execute)?.is_empty() && frames.next().is_none()).then_some(described)
+}
+
+/// Whether a Bind, behind its names, has at most one format, no values, and formats of results that add up.
+fn has_no_parameters(rest: &[u8]) -> bool {
+    let rest = match rest {
+        [0, 0, rest @ ..] | [0, 1, _, _, rest @ ..] => rest,
+        _ => return false,
+    };
+    let [0, 0, high, low, results @ ..] = rest else { return false };
+    results.len() == usize::from(u16::from_be_bytes([*high, *low])) * 2
+}
+
+/// The messages of a segment.
+struct Frames<'a>(&'a [u8]);
+
+impl<'a> Iterator for Frames<'a> {
+    type Item = (u8, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let header = Header::read(self.0).ok()??;
+        let (frame, rest) = self.0.split_at_checked(header.total())?;
+        self.0 = rest;
+        Some((header.tag, &frame[HEADER_BYTES..]))
+    }
+}
+
+impl Bound {
+    /// Reads the text, if it is one of these and no word in it is in doubt.
+    ///
+    /// Manual: SQL Commands, BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, ABORT.
+    fn read(text: &[u8]) -> Option<Self> {
+        // Most texts are none of these: the first letter tells.
+        if !text.trim_ascii_start().first().is_some_and(|first| b"abcersABCERS".contains(first)) {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?.trim_end_matches([';', ' ', '\t', '\r', '\n']);
+        if text.len() > LONGEST {
+            return None;
+        }
+        let text = text.to_ascii_lowercase();
+        let (first, rest) = word(&text);
+        let (second, behind) = word(rest);
+        let noise = matches!(second, "work" | "transaction");
+        let modes = if noise { behind } else { rest };
+        match first {
+            "begin" if is_plain_list(modes) => Some(Self::Begin),
+            "start" if second == "transaction" && is_plain_list(behind) => Some(Self::StartTransaction),
+            "commit" | "end" if modes.is_empty() => Some(Self::Commit),
+            "rollback" | "abort" if modes.is_empty() => Some(Self::Rollback),
+            _ => None,
+        }
+    }
+
+    const fn tag(self) -> &'static str {
+        match self {
+            Self::Begin => "BEGIN",
+            Self::StartTransaction => "START TRANSACTION",
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+        }
+    }
+}
+
+/// No such text need be longer, in bytes.
+const LONGEST: usize = 200;
+
+/// The first word, and what is behind it.
+fn word(text: &str) -> (&str, &str) {
+    let text = text.trim_ascii_start();
+    let end = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
+    (&text[..end], text[end..].trim_ascii_start())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_fail_is_understood() {
+        for (text, bound) in [
+            ("BEGIN", Some(Bound::Begin)),
+            (" begin work;", Some(Bound::Begin)),
+            ("BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY DEFERRABLE", Some(Bound::Begin)),
+            ("start\ttransaction read write ; ", Some(Bound::StartTransaction)),
+            ("COMMIT;", Some(Bound::Commit)),
+            ("end transaction", Some(Bound::Commit)),
+            ("ROLLBACK", Some(Bound::Rollback)),
+            ("ABORT WORK", Some(Bound::Rollback)),
+            ("BEGIN nonsense", None),
+            ("BEGIN , READ ONLY", None),
+            ("BEGIN READ ONLY,", None),
+            ("BEGIN READ ONLY,,READ ONLY", None),
+            ("BEGIN READ ONLY READ WRITE", None),
+            ("BEGIN; SELECT 1", None),
+            ("BEGIN -- what", None),
+            ("START", None),
+            ("COMMIT AND CHAIN", None),
+            ("COMMIT PREPARED 'x'", None),
+            ("ROLLBACK TO s", None),
+            ("SELECT 1", None),
+            ("", None),
+        ] {
+            assert_eq!(Bound::read(text.as_bytes()), bound, "{text}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Blocks that no server knows of yet.
+
+use super::frames::*;
+use super::shell::{End, Shell};
+use super::{Pieces, Shared, check, check_with, shell};
+use crate::{AtTheEnd, SessionError};
+
+const BEGINS: [&str; 4] = ["BEGIN", "BEGIN READ ONLY", "BEGIN WORK READ WRITE", "START TRANSACTION"];
+const ENDS: [&str; 4] = ["COMMIT", "END", "ROLLBACK", "ABORT TRANSACTION"];
+
+/// The statement by the extended protocol, described in no way, as a portal, and as a statement.
+fn segments(text: &str) -> [Vec<u8>; 3] {
+    [
+        all(&[parse("", text), bind(""), execute(), sync()]),
+        all(&[run(text), sync()]),
+        all(&[parse("", text), bind(""), describe_statement(""), execute(), sync()]),
+    ]
+}
+
+#[test]
+fn a_block_without_statements_needs_no_server() {
+    for begin in BEGINS {
+        for end in ENDS {
+            let ways = |text: &str| segments(text).into_iter().chain([query(text)]);
+            for (begin, end) in ways(begin).zip(ways(end)) {
+                check(&[begin.clone(), end.clone(), query("SELECT 'a'")]);
+                let mut shell = shell();
+                shell.refuses = true;
+                let said = shown(&shell.ask(&[begin, sync(), end].concat()));
+                assert!(said.ends_with("Z(I)") && !said.contains("E("), "{said}");
+                assert_eq!(shell.leased, [0; 0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_first_in_a_block_gets_postgresqls_own_answer() {
+    let firsts =
+        ["SELECT 'a'", "INSERT INTO t VALUES ('1')", "BEGIN", "SAVEPOINT s", "SELECT 1/0", "", "FROBNICATE"];
+    let more =
+        ["SET my.x TO 'one'", "SET LOCAL my.x TO 'one'", "DISCARD ALL", "ROLLBACK TO s", "COPY t TO STDOUT"];
+    for begin in BEGINS {
+        for first in firsts.into_iter().chain(more) {
+            for end in ["COMMIT", "ROLLBACK"] {
+                let chunks = [query(begin), query(first), query("SHOW my.x"), query(end), query("SHOW my.x")];
+                check(&chunks);
+                check(&[chunks.concat()]);
+                check(&[
+                    query(begin),
+                    all(&[run(first), sync()]),
+                    all(&[run(end), sync()]),
+                    query("SHOW my.x"),
+                ]);
+            }
+        }
+    }
+    let copy = all(&[query("COPY t FROM STDIN"), copy_data("1"), copy_done()]);
+    check(&[query("BEGIN"), copy, function_call(), query("COMMIT"), query("SELECT count(*) FROM t")]);
+    check(&[query("BEGIN"), all(&[parse("s", "SELECT 'a'"), flush()]), all(&[bind("s"), execute(), sync()])]);
+    check(&[query("BEGIN"), all(&[bind(""), execute(), sync()]), query("ROLLBACK")]);
+    check(&[all(&[run("BEGIN"), sync()]), all(&[bind(""), execute(), sync()]), query("ROLLBACK")]);
+}
+
+#[test]
+fn begin_goes_out_with_the_first_statement() {
+    let mut shell = shell();
+    shell.ask(&query("BEGIN"));
+    let written = shell.first_write(&query("SELECT 'a'"));
+    assert!(written.contains("BEGIN") && written.contains("SELECT 'a'"), "{written}");
+    shell.settle();
+    assert_eq!(shown(&shell.received), "C(BEGIN) Z(T) T D(a) C(SELECT 1) Z(T)");
+    assert_eq!(shell.leased, [0]);
+}
+
+#[test]
+fn the_first_statement_helps_to_choose_the_node() {
+    let node = |settings: &str, begin: &str, first: &str| {
+        let mut shell = shell();
+        shell.ask(&query(settings));
+        shell.leased.clear();
+        shell.ask(&[query(begin), query(first)].concat());
+        shell.leased[0]
+    };
+    let read_only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+    for (settings, begin, first, expected) in [
+        ("", "BEGIN", "SELECT 'a'", 0),
+        ("", "BEGIN READ ONLY", "SELECT 'a'", 1),
+        ("", "BEGIN READ ONLY", "SAVEPOINT s", 1),
+        ("", "BEGIN READ ONLY", "SET LOCAL my.x TO 'one'", 1),
+        ("", "BEGIN READ ONLY", "INSERT INTO t VALUES ('1')", 0),
+        (read_only, "BEGIN", "SELECT 'a'", 1),
+        (read_only, "BEGIN WORK READ WRITE", "SELECT 'a'", 0),
+    ] {
+        assert_eq!(node(settings, begin, first), expected, "{settings} | {begin} | {first}");
+    }
+}
+
+#[test]
+fn a_block_that_gets_no_server_has_failed() {
+    let no = "E(53300 no server is free)";
+    let aborted = "E(25P02 current transaction is aborted, commands ignored until end of transaction block)";
+    for end in ENDS {
+        let mut shell = shell();
+        shell.ask(&query("BEGIN"));
+        shell.refuses = true;
+        assert_eq!(shown(&shell.ask(&query("SELECT 'a'"))), format!("{no} Z(E)"));
+        assert_eq!(shown(&shell.ask(&query("INSERT INTO t VALUES ('1')"))), format!("{aborted} Z(E)"));
+        assert_eq!(shown(&shell.ask(&all(&[run("SELECT 'a'"), sync()]))), format!("{aborted} Z(E)"));
+        assert_eq!(shown(&shell.ask(&all(&[parse("s", "SELECT 'a'"), sync()]))), format!("{aborted} Z(E)"));
+        assert_eq!(shown(&shell.ask(&query(""))), "I Z(E)");
+        assert_eq!(shown(&shell.ask(&sync())), "Z(E)");
+        assert_eq!(shown(&shell.ask(&query(end))), "C(ROLLBACK) Z(I)");
+        shell.refuses = false;
+        assert_eq!(shown(&shell.ask(&query("SELECT 'a'"))), "T D(a) C(SELECT 1) Z(I)");
+    }
+}
+
+#[test]
+fn a_server_that_is_lost_before_it_said_anything_costs_nothing() {
+    let said = "C(BEGIN) Z(T) T D(a) C(SELECT 1) Z(T) C(COMMIT) Z(I)";
+    // On a standby what was shown of the block is only that it began.
+    let mut shell = shell();
+    shell.ask(&query("BEGIN READ ONLY"));
+    shell.first_write(&query("SELECT 'a'"));
+    shell.kill();
+    shell.settle();
+    shell.ask(&query("COMMIT"));
+    assert_eq!((shown(&shell.received).as_str(), &shell.leased[..]), (said, &[1, 2][..]));
+    // A conflict with recovery is the same.
+    let mut shell = super::shell();
+    shell.conflicts = 1;
+    shell.ask(&[query("BEGIN READ ONLY"), query("SELECT 'a'"), query("COMMIT")].concat());
+    assert_eq!((shown(&shell.received).as_str(), &shell.leased[..]), (said, &[1, 2, 0][..]));
+    // A primary that is still given the session's settings.
+    let mut shell = super::shell();
+    shell.ask(&query("SET role TO 'ann'"));
+    shell.idle.clear();
+    shell.received.clear();
+    shell.ask(&query("BEGIN"));
+    shell.first_write(&query("SELECT 'a'"));
+    shell.kill();
+    shell.settle();
+    shell.ask(&query("COMMIT"));
+    assert_eq!(shown(&shell.received), said);
+    // But not a primary that may have run it.
+    let mut shell = super::shell();
+    shell.ask(&query("BEGIN"));
+    shell.first_write(&query("INSERT INTO t VALUES ('1')"));
+    shell.kill();
+    assert_eq!(shell.end, Some(End::Error(SessionError::ServerLost)));
+}
+
+#[test]
+fn a_client_that_leaves_a_block_behind_costs_nothing() {
+    let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), Pieces::Of(3));
+    shell.ask(&query("BEGIN"));
+    assert!(matches!(shell.leave(), AtTheEnd::NoServer));
+    shell.next_client(super::shell::settings(&[]));
+    assert_eq!(shown(&shell.ask(&query("COMMIT"))), "N C(COMMIT) Z(I)", "the next client is in no block");
+}
+
+#[test]
+fn settings_go_before_the_block() {
+    let startup = [("my.x", "zero")];
+    for set in ["SET my.x TO 'one'", "SET role TO 'ann'"] {
+        for end in ["COMMIT", "ROLLBACK"] {
+            let block = [query("BEGIN"), query("INSERT INTO t VALUES ('1')"), query("SHOW my.x"), query(end)];
+            check_with(&[query(set), block.concat(), query("SHOW my.x"), query("SHOW role")], &startup);
+        }
+    }
+}
