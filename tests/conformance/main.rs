@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             unlisted += comparison.report(&documented, &mut report);
         }
     }
-    writeln!(report, "{unlisted} differences are not listed in {}", documented::PATH)
+    writeln!(report, "differences that {} does not list: {unlisted}", documented::PATH)
         .expect("a String takes everything");
     io::stdout().write_all(report.as_bytes()).expect("standard output takes the report");
     ExitCode::from(u8::from(unlisted > 0))

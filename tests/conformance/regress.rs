@@ -1,7 +1,7 @@
 //! The suites that pg_regress drives: SQL scripts by psql, and interleaved sessions by isolationtester.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn pg_regress(site: &Site, suite: Suite) -> Command {
         .arg("--inputdir")
         .arg(&input)
         .arg("--dlpath")
-        .arg(suites().join("src/test/regress"))
+        .arg(library_folder(site))
         .arg("--bindir")
         .arg(&site.cluster().primary().binaries().bin)
         .args(["--host=127.0.0.1", "--user=postgres", "--use-existing", "--max-concurrent-tests=20"])
@@ -60,6 +60,13 @@ fn pg_regress(site: &Site, suite: Suite) -> Command {
         command.env("LD_PRELOAD", input.join("isolation_sessions.so"));
     }
     command
+}
+
+/// Where the C library of the scripts is. A server of another version cannot load it and says so in words that depend on
+/// what else it has loaded, so there it finds none.
+fn library_folder(site: &Site) -> PathBuf {
+    let regress = suites().join("src/test/regress");
+    if site.cluster().primary().binaries().major == SUITES_MAJOR { regress } else { regress.join("sql") }
 }
 
 /// What comes after the options. Every script needs the tables that `test_setup` makes.
@@ -84,6 +91,8 @@ fn outcome(line: &str, results: &Path) -> Option<Outcome> {
     Some(Outcome { name, passed, output: String::from_utf8_lossy(&output).into_owned() })
 }
 
+/// The version that the suites belong to.
+const SUITES_MAJOR: u32 = 15;
 const DATABASE_SETTINGS: [(&str, &str); 6] = [
     ("lc_messages", "C"),
     ("lc_monetary", "C"),
