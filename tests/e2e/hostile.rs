@@ -67,7 +67,7 @@ fn converse_to_the_end(address: &Address, bytes: &[u8], wanted: &[Said]) -> Vec<
 }
 
 /// Whether pgweir's answer is as good as PostgreSQL's: the same, except that pgweir may give a reason where PostgreSQL
-/// hangs up without a word, and may hang up where PostgreSQL goes on behind a message that makes no sense.
+/// hangs up without a word, and says once that it ends where PostgreSQL says it twice.
 fn as_good(got: &[Said], wanted: &[Said]) -> bool {
     let Some((Said::Complaint('E', severity, sqlstate), before)) = got.split_last() else {
         return got == wanted;
@@ -75,9 +75,9 @@ fn as_good(got: &[Said], wanted: &[Said]) -> bool {
     if got == wanted {
         return true;
     }
-    let error = Said::Complaint('E', "ERROR".to_owned(), sqlstate.clone());
-    let refuses = wanted.strip_prefix(before).is_some_and(|rest| rest.first() == Some(&error));
-    before == wanted || severity == "FATAL" && sqlstate == "08P01" && refuses
+    let twice =
+        ["ERROR", "FATAL"].map(|severity| Said::Complaint('E', severity.to_owned(), sqlstate.clone()));
+    before == wanted || (severity == "FATAL" && wanted.strip_prefix(before) == Some(&twice))
 }
 
 /// Takes an answer apart, without what servers may say differently: parameters, keys and the method of authentication.

@@ -14,6 +14,7 @@ use crate::attempt::InFlight;
 use crate::effect::{AfterStatement, Event, HintOutcome, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
+use crate::malformed;
 use crate::replies::ReplyRest;
 use crate::route::RefusedRoute;
 use crate::segment::{Extent, Segment};
@@ -180,24 +181,35 @@ impl Session {
         step: &mut Step<'_>,
     ) -> Result<Advance, SessionError> {
         let named = tag == FrontendTag::Parse && rest.get(HEADER_BYTES).is_some_and(|first| *first != 0);
+        malformed::check_length(tag, header)?;
         let factor = if named { NAMED_TEXT_FACTOR } else { 1 };
         if header.total() > self.limits.query_bytes_max * factor {
             return self.oversized(tag, rest, header, step);
         }
         let Some(frame) = rest.get(..header.total()) else { return Ok(Advance::Until(Next::Input)) };
         let body = &frame[HEADER_BYTES..];
-        let malformed = SessionError::ClientMessage { tag: header.tag };
         match tag {
             FrontendTag::Query => {
-                return Ok(self.query(frame, body::query_text(body).ok_or(malformed)?, step));
+                let Some(text) = body::query_text(body) else { return Ok(self.malformed(tag, frame, step)) };
+                return Ok(self.query(frame, text, step));
             }
-            FrontendTag::Parse => return Ok(self.parse(frame, Parse::read(body).ok_or(malformed)?, step)),
-            FrontendTag::Describe => {
-                return Ok(self.describe(frame, body::Target::read(body).ok_or(malformed)?, step));
+            FrontendTag::Parse => {
+                let Some(parse) = Parse::read(body) else { return Ok(self.malformed(tag, frame, step)) };
+                return Ok(self.parse(frame, parse, step));
             }
-            FrontendTag::Close => self.close(frame, body::Target::read(body).ok_or(malformed)?, step),
+            FrontendTag::Describe | FrontendTag::Close => {
+                let Some(target) = body::Target::read(body) else {
+                    return Ok(self.malformed(tag, frame, step));
+                };
+                if tag == FrontendTag::Describe {
+                    return Ok(self.describe(frame, target, step));
+                }
+                self.close(frame, target, step);
+            }
             FrontendTag::Execute => {
-                let portal = body::executed_portal(body).ok_or(malformed)?;
+                let Some(portal) = body::executed_portal(body) else {
+                    return Ok(self.malformed(tag, frame, step));
+                };
                 step.to_server.extend_from_slice(frame);
                 let after = self.portals.after(portal);
                 self.may_end_block(after.as_deref());
@@ -205,7 +217,7 @@ impl Session {
                 self.restore_behind_execute(after.as_deref(), step);
                 self.opens(OpenSegment::Executed);
             }
-            FrontendTag::Flush | FrontendTag::Sync if !body.is_empty() => return Err(malformed),
+            FrontendTag::Flush if !body.is_empty() => return Ok(self.malformed(tag, frame, step)),
             FrontendTag::Flush => {
                 step.to_server.extend_from_slice(frame);
                 if self.ledger.is_empty() {
@@ -214,6 +226,7 @@ impl Session {
             }
             // Where COPY data is read a Sync is ignored: only the reply tells whether it is.
             FrontendTag::Sync if self.ledger.may_copy_in() => return Ok(self.wait(step)),
+            FrontendTag::Sync if !body.is_empty() => return Ok(self.malformed(tag, frame, step)),
             FrontendTag::Sync => {
                 step.to_server.extend_from_slice(frame);
                 self.ledger.promise(Owed::Sync(Audience::Client));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pgweir_sql::{Kind, Leaves, Reason, Target, Verdict};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
-use pgweir_wire::{Header, TransactionStatus, say};
+use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
@@ -17,7 +17,7 @@ use crate::ledger::{Audience, Owed, Parsed};
 use crate::lent::{Lending, may_name_statements};
 use crate::names::Judged;
 use crate::replies::ReplyRest;
-use crate::session::{Advance, Pinned, Session, linked};
+use crate::session::{Advance, Next, Pinned, Session, linked};
 use crate::statements::{
     NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken, text_of,
 };
@@ -265,11 +265,14 @@ impl Session {
     ) -> Result<Advance, SessionError> {
         let available = &rest[HEADER_BYTES..rest.len().min(header.total())];
         let Some(names) = BindNames::read(available) else {
-            let complete = rest.len() >= header.total() || available.len() > self.limits.query_bytes_max;
-            return if complete {
-                Err(SessionError::ClientMessage { tag: header.tag })
-            } else {
-                Ok(Advance::Until(crate::session::Next::Input))
+            if rest.len() >= header.total() {
+                self.promise_error(FrontendTag::Bind);
+                return Ok(self.forward_all(header));
+            }
+            let endless = available.len() > self.limits.query_bytes_max;
+            return match endless {
+                true => Err(SessionError::ClientMessage { tag: header.tag }),
+                false => Ok(Advance::Until(Next::Input)),
             };
         };
         Ok(if names.statement.is_empty() {

@@ -21,6 +21,7 @@ mod held;
 mod hold;
 mod ledger;
 mod lent;
+mod malformed;
 mod modes;
 mod names;
 mod portals;

@@ -160,17 +160,41 @@ impl Segment {
     }
 
     fn message(&mut self, tag: FrontendTag, body: &[u8], known: &mut Known<'_>) -> Result<(), SessionError> {
-        let malformed = SessionError::ClientMessage { tag: tag.byte() };
+        if tag == FrontendTag::Password {
+            return Err(SessionError::ClientTag(tag.byte()));
+        }
+        if self.read(tag, body, known).is_none() {
+            // A server says what is wrong with it, and where the segment ends does not depend on it.
+            self.need(Needs::Primary);
+            if let FrontendTag::Query | FrontendTag::Sync = tag {
+                self.extent = Extent::Ended;
+            }
+        }
+        if let FrontendTag::Parse
+        | FrontendTag::Bind
+        | FrontendTag::Describe
+        | FrontendTag::Execute
+        | FrontendTag::Close
+        | FrontendTag::Flush = tag
+            && self.extent == Extent::Open
+        {
+            self.begins = Begins::Extended;
+        }
+        Ok(())
+    }
+
+    /// Looks at one message; `None` if it does not add up.
+    fn read(&mut self, tag: FrontendTag, body: &[u8], known: &mut Known<'_>) -> Option<()> {
         match tag {
             FrontendTag::Query => {
-                let text = body::query_text(body).ok_or(malformed)?;
+                let text = body::query_text(body)?;
                 let verdict = known.classifier.classify(text, known.lexing, Some(known.naming));
                 let needs = self.ask(verdict, text, known);
                 self.need(needs);
                 self.extent = Extent::Ended;
             }
             FrontendTag::Parse => {
-                let parse = Parse::read(body).ok_or(malformed)?;
+                let parse = Parse::read(body)?;
                 let verdict = known.classifier.classify(parse.text, known.lexing, Some(known.naming));
                 let needs = self.ask(verdict, parse.text, known);
                 if self.begins == Begins::Simple && known.is_proven(&parse) {
@@ -185,7 +209,7 @@ impl Segment {
                 }
             }
             FrontendTag::Bind => {
-                let names = BindNames::read(body).ok_or(malformed)?;
+                let names = BindNames::read(body)?;
                 self.uses(names.statement, known);
                 self.runs = Runs::Yes;
             }
@@ -193,13 +217,13 @@ impl Segment {
                 self.need(Needs::Read);
                 self.runs = Runs::Yes;
             }
-            FrontendTag::Describe => self.describe(body::Target::read(body).ok_or(malformed)?, known),
+            FrontendTag::Describe => self.describe(body::Target::read(body)?, known),
             FrontendTag::Close => {
-                if let body::Target::Portal(_) = body::Target::read(body).ok_or(malformed)? {
+                if let body::Target::Portal(_) = body::Target::read(body)? {
                     self.need(Needs::Read);
                 }
             }
-            FrontendTag::Sync | FrontendTag::Flush if !body.is_empty() => return Err(malformed),
+            FrontendTag::Sync | FrontendTag::Flush if !body.is_empty() => return None,
             FrontendTag::Sync => self.extent = Extent::Ended,
             FrontendTag::Flush => {
                 // What follows belongs to the same transaction and may write, once something is bound.
@@ -214,18 +238,10 @@ impl Segment {
             }
             // Left over from a COPY that failed; servers ignore them too.
             FrontendTag::CopyData | FrontendTag::CopyDone | FrontendTag::CopyFail => {}
-            FrontendTag::Password => return Err(SessionError::ClientTag(tag.byte())),
+            FrontendTag::Password => unreachable!("handled by the caller"),
             FrontendTag::Terminate => self.extent = Extent::Goodbye,
         }
-        if let FrontendTag::Parse
-        | FrontendTag::Bind
-        | FrontendTag::Describe
-        | FrontendTag::Execute
-        | FrontendTag::Close = tag
-        {
-            self.begins = Begins::Extended;
-        }
-        Ok(())
+        Some(())
     }
 
     fn describe(&mut self, target: body::Target<'_>, known: &mut Known<'_>) {

@@ -24,7 +24,7 @@ impl<'a> Parse<'a> {
         let (name, rest) = split_text(body)?;
         let (text, types) = split_text(rest)?;
         let (count, oids) = types.split_first_chunk::<2>()?;
-        let count = usize::try_from(i16::from_be_bytes(*count)).ok()?;
+        let count = usize::from(u16::from_be_bytes(*count));
         (oids.len() == count * 4).then_some(Self { name, text, types })
     }
 }

@@ -259,3 +259,31 @@ fn an_error_longer_than_what_is_looked_into_is_passed_on() {
         assert!(waiting.is_empty());
     }
 }
+
+#[test]
+fn messages_that_do_not_add_up_are_the_servers_to_refuse() {
+    let refusal = || error(Severity::Error, "08P01");
+    for (tag, body) in [
+        (b'P', &b"no end"[..]),
+        (b'B', b"no end"),
+        (b'D', b"X\0"),
+        (b'C', b"S"),
+        (b'E', b"\0\0"),
+        (b'H', b"more"),
+    ] {
+        let mut pair = Pair::new(NodeRole::Primary);
+        let bad = reply(tag, body);
+        pair.client(&all(&[query("SELECT 'a'"), bad.clone(), sync()]));
+        let (then, got) = pair.server(&[reply(b'C', b"SELECT 0\0"), ready(b'I'), refusal(), ready(b'I')]);
+        assert!(matches!(then, Ok(AfterReplies::Release(_))), "{}", char::from(tag));
+        assert!(got.ends_with("Z(I)") && got.matches("E(08P01").count() == 1, "{}: {got}", char::from(tag));
+        assert!(pair.to_server.windows(bad.len()).any(|sent| sent == bad), "it is sent as it came");
+    }
+    for bad in [reply(b'Q', b"no end"), reply(b'S', b"more")] {
+        let mut pair = Pair::new(NodeRole::Primary);
+        pair.client(&bad);
+        let (then, got) = pair.server(&[refusal(), ready(b'I')]);
+        assert!(matches!(then, Ok(AfterReplies::Release(_))));
+        assert!(got.contains("E(08P01") && got.ends_with("Z(I)"), "{got}");
+    }
+}
