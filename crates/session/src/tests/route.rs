@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pgweir_cluster::Access;
 use pgweir_sql::{Lexing, Target, Wish, explain};
+use pgweir_wire::TransactionStatus;
 
 use super::frames::*;
 use super::shell::{End, Shell};
@@ -175,6 +176,10 @@ fn what_is_explained_is_what_is_done_for_the_whole_table_of_the_classifier() {
         shell.ask(&query("SELECT 'a'"));
         shell.events.clear();
         shell.ask(&query(&text));
+        if shell.session.status() == TransactionStatus::InTransaction && shell.server.is_none() {
+            // A block goes where its first statement lets it go.
+            shell.ask(&query("SAVEPOINT s"));
+        }
         let access = shell.last_demand.expect("a server was asked for").access;
         let done = if access == Access::Read { Target::Standby } else { Target::Primary };
         assert_eq!(done, explained.target, "{text}");
