@@ -12,7 +12,7 @@ use pgweir_session::{
     AfterReplies, Event, Limits, Liveness, Next, NodeRole, PoolMode, ServerState, Session, SessionSettings,
     Step,
 };
-use pgweir_sql::Classifier;
+use pgweir_sql::{Catalog, CatalogRows, CatalogSlot, Classifier};
 
 #[test]
 fn simple_queries_allocate_nothing() {
@@ -100,6 +100,8 @@ impl Line {
             server_statements_max: 1000,
             pipeline_depth_max: 1000,
         };
+        let catalog = Arc::new(CatalogSlot::default());
+        catalog.set(Some(Arc::new(Catalog::new(&CatalogRows::default()))));
         let session = Session::new(SessionSettings {
             id: 1,
             mode: PoolMode::Transaction,
@@ -108,7 +110,7 @@ impl Line {
             namer: Arc::default(),
             proven: Arc::default(),
             accepted: Arc::default(),
-            catalog: Arc::default(),
+            catalog,
             role: "anna".into(),
             reads_own_writes: true,
         });

@@ -177,7 +177,7 @@ fn servers_that_die_idle_are_not_noticed() {
             client.query("SELECT count(*) FROM pg_class").expect("no client notices");
         }
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-                   WHERE backend_type = 'client backend' AND application_name <> 'pgweir monitor' \
+                   WHERE backend_type = 'client backend' AND application_name NOT IN ('pgweir monitor', 'pgweir catalog') \
                    AND pid <> pg_backend_pid()";
         for node in site.cluster.nodes() {
             node.query("postgres", end).expect("the node answers");
@@ -221,7 +221,7 @@ fn backends(site: &Site) -> usize {
 
 fn all_backends(site: &Site) -> BTreeSet<String> {
     let query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' \
-                 AND application_name <> 'pgweir monitor' AND client_addr IS NOT NULL";
+                 AND application_name NOT IN ('pgweir monitor', 'pgweir catalog') AND client_addr IS NOT NULL";
     let reply = site.cluster.primary().query("postgres", query).expect("the primary answers");
     reply.rows.into_iter().filter_map(|mut row| row.swap_remove(0)).collect()
 }

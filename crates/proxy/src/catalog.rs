@@ -11,7 +11,7 @@ mod read;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use pgweir_config::{CatalogUse, NodeAddress};
 use pgweir_sql::{Catalog, CatalogSlot};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
 
 use crate::cluster::{Cluster, Reach};
 use crate::control::{self, ControlError};
@@ -41,7 +41,8 @@ pub(crate) struct DatabaseCatalog {
     database: String,
     /// Told when it may have changed.
     changed: Arc<Notify>,
-    is_read: AtomicBool,
+    /// Somebody keeps it.
+    is_kept: AtomicBool,
 }
 
 impl Catalogs {
@@ -58,7 +59,7 @@ impl Catalogs {
             cluster: Arc::clone(cluster),
             database: database.to_owned(),
             changed: Arc::default(),
-            is_read: AtomicBool::new(false),
+            is_kept: AtomicBool::new(false),
         });
         databases.insert(key, Arc::downgrade(&catalog));
         catalog
@@ -68,7 +69,7 @@ impl Catalogs {
 impl DatabaseCatalog {
     /// A client uses the database: from now on its catalog is kept.
     pub(crate) fn is_used(self: &Arc<Self>) {
-        if !self.is_read.swap(true, Relaxed) {
+        if !self.is_kept.swap(true, SeqCst) {
             tokio::spawn(keep(Arc::downgrade(self), Arc::clone(&self.slot), Arc::clone(&self.changed)));
         }
     }
@@ -79,10 +80,19 @@ impl DatabaseCatalog {
     }
 }
 
-/// Keeps the catalog until no pool leads to the database any more.
+/// Keeps the catalog until no pool leads to the database any more, or its clients are gone: then the connection closes, for
+/// it would be in the way of DROP DATABASE.
 async fn keep(database: Weak<DatabaseCatalog>, slot: Arc<CatalogSlot>, changed: Arc<Notify>) {
     let mut keeper = Keeper::default();
     while let Some(database) = database.upgrade() {
+        if keeper.is_alone(Arc::strong_count(&slot) - KEEPERS) {
+            slot.set(None);
+            database.is_kept.store(false, SeqCst);
+            // Whoever came in this moment saw that it was kept.
+            if Arc::strong_count(&slot) == KEEPERS || database.is_kept.swap(true, SeqCst) {
+                return;
+            }
+        }
         let pause = keeper.look(&database).await;
         drop(database);
         // Changes come in bursts; and the primary has other things to do.
@@ -102,12 +112,15 @@ struct Keeper {
     confirmed: Option<Instant>,
     /// Looks that failed since.
     failures: u32,
+    /// When the last client was seen.
+    used: Option<Instant>,
 }
 
 /// A connection to the primary.
 struct Line {
     address: NodeAddress,
     client: Client,
+    fingerprint: Statement,
 }
 
 /// How long to wait before the next look.
@@ -139,6 +152,14 @@ impl fmt::Display for LookError {
 }
 
 impl Keeper {
+    /// Whether so many clients have been none for long.
+    fn is_alone(&mut self, clients: usize) -> bool {
+        let now = Instant::now();
+        let used = if clients > 0 { now } else { self.used.unwrap_or(now) };
+        self.used = Some(used);
+        now - used > KEPT_ALONE
+    }
+
     /// Looks whether the catalog changed, and reads it if so.
     async fn look(&mut self, database: &DatabaseCatalog) -> Pause {
         let reach = Arc::clone(&database.cluster.reach());
@@ -181,17 +202,16 @@ impl Keeper {
     ) -> Result<(), LookError> {
         let address = reach.address(node).ok_or(LookError::NoPrimary)?;
         if self.line.as_ref().is_none_or(|line| line.client.is_closed() || line.address != *address) {
-            let client = connect(database, reach, address).await.map_err(LookError::Control)?;
-            self.line = Some(Line { address: address.clone(), client });
+            self.line = Some(connect(database, reach, address).await.map_err(LookError::Control)?);
         }
-        let client = &mut self.line.as_mut().expect("it was just made").client;
+        let line = self.line.as_mut().expect("it was just made");
         let began = Instant::now();
         let failed = |error| LookError::Control(ControlError::Postgres(error));
-        let fingerprint = read::fingerprint(client).await.map_err(failed)?;
+        let fingerprint = read::fingerprint(line).await.map_err(failed)?;
         if self.known.as_ref().is_some_and(|(_, known)| *known == fingerprint) {
             return Ok(());
         }
-        let (fingerprint, rows) = read::rows(client).await.map_err(failed)?;
+        let (fingerprint, rows) = read::rows(line).await.map_err(failed)?;
         // Thousands of bodies are judged: not on a thread that serves clients.
         let built = tokio::task::spawn_blocking(move || Catalog::new(&rows)).await;
         let catalog = built.map_err(|_| LookError::NoPrimary)?;
@@ -244,7 +264,7 @@ async fn connect(
     database: &DatabaseCatalog,
     reach: &Reach,
     address: &NodeAddress,
-) -> Result<Client, ControlError> {
+) -> Result<Line, ControlError> {
     let settings = &reach.settings;
     let mut login = tokio_postgres::Config::new();
     login.user(&settings.monitor_user).dbname(&database.database).application_name("pgweir catalog");
@@ -259,7 +279,8 @@ async fn connect(
     tokio::spawn(async move {
         let _outcome = connection.await;
     });
-    Ok(client)
+    let fingerprint = read::prepare(&client).await.map_err(ControlError::Postgres)?;
+    Ok(Line { address: address.clone(), client, fingerprint })
 }
 
 /// How often a change that did not pass through here is looked for.
@@ -276,5 +297,9 @@ const RETRY: Duration = Duration::from_millis(500);
 const RETRY_DOUBLINGS: u32 = 5;
 /// A look that takes longer has failed.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a catalog is kept without a client.
+const KEPT_ALONE: Duration = Duration::from_secs(60);
+/// Those who hold a slot besides its clients: the database and its keeper.
+const KEEPERS: usize = 2;
 /// How long a catalog is believed while the primary cannot be asked.
 const TRUSTED_FOR: Duration = Duration::from_secs(60);

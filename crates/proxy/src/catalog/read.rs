@@ -8,21 +8,28 @@ use pgweir_sql::{
     Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, Language, OperatorRow, References,
     RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
 };
-use tokio_postgres::{Client, Error, IsolationLevel, Row, Transaction};
+use tokio_postgres::{Client, Error, IsolationLevel, Row, Statement, Transaction};
 
-use super::questions;
+use super::{Line, questions};
+
+/// Makes a new connection ready, and the question that is asked again and again.
+pub(super) async fn prepare(client: &Client) -> Result<Statement, Error> {
+    client.batch_execute("SET search_path TO pg_catalog").await?;
+    client.prepare(questions::FINGERPRINT).await
+}
 
 /// What changes with the catalog.
-pub(super) async fn fingerprint(client: &mut Client) -> Result<String, Error> {
-    let transaction = begin(client).await?;
-    fingerprint_in(&transaction).await
+pub(super) async fn fingerprint(line: &Line) -> Result<String, Error> {
+    line.client.query_one(&line.fingerprint, &[]).await?.try_get(0)
 }
 
 /// The catalog and its fingerprint.
-pub(super) async fn rows(client: &mut Client) -> Result<(String, CatalogRows), Error> {
-    let transaction = begin(client).await?;
+pub(super) async fn rows(line: &mut Line) -> Result<(String, CatalogRows), Error> {
+    let transaction = line.client.build_transaction();
+    let transaction =
+        transaction.isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
     let search_paths = search_paths(&transaction).await?;
-    let fingerprint = fingerprint_in(&transaction).await?;
+    let fingerprint = transaction.query_one(&line.fingerprint, &[]).await?.try_get(0)?;
     let mut rows = CatalogRows { search_paths, ..CatalogRows::default() };
     let parsed_bodies = server_version(&transaction).await? >= 140_000;
     let functions = if parsed_bodies { questions::FUNCTIONS } else { questions::FUNCTIONS_UNPARSED };
@@ -33,22 +40,14 @@ pub(super) async fn rows(client: &mut Client) -> Result<(String, CatalogRows), E
     rows.casts = all(&transaction, questions::CASTS, cast).await?;
     rows.columns = all(&transaction, questions::COLUMNS, column).await?;
     rows.builtins = builtins(&transaction, &rows).await?;
+    transaction.commit().await?;
     Ok((fingerprint, rows))
 }
 
-/// A snapshot that sees nothing of the user's in place of PostgreSQL's own. It ends, unfinished, when it is dropped.
-async fn begin(client: &mut Client) -> Result<Transaction<'_>, Error> {
-    client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await
-}
-
-async fn fingerprint_in(transaction: &Transaction<'_>) -> Result<String, Error> {
-    transaction.batch_execute(OWN_NAMES_ONLY).await?;
-    transaction.query_one(questions::FINGERPRINT, &[]).await?.try_get(0)
-}
-
 async fn search_paths(transaction: &Transaction<'_>) -> Result<Vec<SearchPathRow>, Error> {
+    transaction.batch_execute("SET LOCAL search_path TO DEFAULT").await?;
     let own = transaction.query_opt(questions::OWN_PATH, &[]).await?;
-    transaction.batch_execute(OWN_NAMES_ONLY).await?;
+    transaction.batch_execute("SET LOCAL search_path TO pg_catalog").await?;
     let mut paths = all(transaction, questions::PATHS, |row| {
         Ok(SearchPathRow { role: row.try_get(0)?, value: row.try_get(1)? })
     })
@@ -214,5 +213,3 @@ fn add(references: &mut References, row: &Row, at: usize) -> Result<(), Error> {
     }
     Ok(())
 }
-
-const OWN_NAMES_ONLY: &str = "SET LOCAL search_path = pg_catalog";
