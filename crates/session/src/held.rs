@@ -305,8 +305,11 @@ impl Bound {
     ///
     /// Manual: SQL Commands, BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, ABORT.
     fn read(text: &[u8]) -> Option<Self> {
-        // Most texts are none of these: the first letter tells.
-        if !text.trim_ascii_start().first().is_some_and(|first| b"abcersABCERS".contains(first)) {
+        // Most texts are none of these: the first word tells, without an allocation.
+        let start = text.trim_ascii_start();
+        let length = start.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let verbs = ["abort", "begin", "commit", "end", "rollback", "start"];
+        if !verbs.iter().any(|verb| start[..length].eq_ignore_ascii_case(verb.as_bytes())) {
             return None;
         }
         let text = std::str::from_utf8(text).ok()?.trim_end_matches([';', ' ', '\t', '\r', '\n']);
