@@ -90,7 +90,7 @@ impl Session {
             Owed::Close(Audience::Proxy, Some(id)) => server.not_closed(id),
             Owed::SimpleQuery(_, after) => orphaned |= after.is_some_and(|after| after.borrows),
             Owed::OwnExecute => *sequences = SequenceValues::Mixed,
-            Owed::Bind
+            Owed::Bind(_)
             | Owed::Close(..)
             | Owed::CopyEnd
             | Owed::Describe

@@ -74,7 +74,7 @@ impl Session {
             return Ensured::Refused;
         }
         let after = after.map(Arc::new);
-        let statement = Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after);
+        let statement = Statement::new(&self.namer, &parse, self.judged(verdict), after);
         let statement = Arc::new(self.kept_apart(statement, verdict.kind));
         let id = self.server_id(&statement);
         let presence = linked(&mut self.link).server.statements.touch(id);
@@ -110,7 +110,7 @@ impl Session {
     pub(crate) fn define_proven(&mut self, parse: Parse<'_>, step: &mut Step<'_>) {
         let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
         let after = AfterStatement::of(parse.text, verdict).map(Arc::new);
-        let statement = Statement::new(&self.namer, parse.text, parse.types, self.judged(verdict), after);
+        let statement = Statement::new(&self.namer, &parse, self.judged(verdict), after);
         let statement = self.kept_apart(statement, verdict.kind);
         let named = Named { statement: Arc::new(statement), defined_in: self.ledger.segment() };
         self.statements.define(parse.name, named);
@@ -303,7 +303,7 @@ impl Session {
             self.discard_values_before_bind(step);
         }
         self.track(verdict, told, step);
-        self.promise_bind(names.portal, after, step);
+        self.promise_bind(names.portal, after, None, step);
         self.forward_all(header)
     }
 
@@ -324,7 +324,7 @@ impl Session {
             self.writes.open |= linked(&mut self.link).role == NodeRole::Primary;
             self.note_unknown();
             self.may_advance_sequence(step);
-            self.promise_bind(names.portal, None, step);
+            self.promise_bind(names.portal, None, None, step);
             return self.forward_all(header);
         };
         if ensured == Ensured::Wait {
@@ -340,7 +340,7 @@ impl Session {
         }
         let told = self.route.judge(self.settings.current(), &verdict, &statement.definition);
         self.track(verdict, told, step);
-        self.promise_bind(names.portal, statement.after.clone(), step);
+        self.promise_bind(names.portal, statement.after.clone(), Some(statement), step);
         let rest_of_body = header.body - names.bytes;
         let name = id.server_name();
         write_bind_head(step.to_server, names.portal, &name, rest_of_body);
@@ -348,12 +348,18 @@ impl Session {
         Advance::By(HEADER_BYTES + names.bytes)
     }
 
-    fn promise_bind(&mut self, portal: &[u8], after: Option<Arc<AfterStatement>>, step: &mut Step<'_>) {
+    fn promise_bind(
+        &mut self,
+        portal: &[u8],
+        after: Option<Arc<AfterStatement>>,
+        of: Option<Arc<Statement>>,
+        step: &mut Step<'_>,
+    ) {
         step.events.push(Event::Bound);
         self.opens(OpenSegment::Executed);
         self.note_change(after.as_deref());
         self.portals.bind(portal, after);
-        self.ledger.promise(Owed::Bind);
+        self.ledger.promise(Owed::Bind(of));
     }
 
     pub(crate) fn describe(

@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::effect::AfterStatement;
-use crate::statements::{NameChange, SegmentNumber, StatementId, UnnamedToken};
+use crate::statements::{NameChange, SegmentNumber, Statement, StatementId, UnnamedToken};
 
 /// Who hears the replies to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub(crate) enum Audience {
 /// One promise of a server (or, for `Local`, of ours) to answer.
 #[derive(Debug)]
 pub(crate) enum Owed {
-    /// BindComplete.
-    Bind,
+    /// BindComplete, of a portal of this named statement.
+    Bind(Option<Arc<Statement>>),
     /// CloseComplete; ours closes a statement that the server keeps if the Close is dropped.
     Close(Audience, Option<StatementId>),
     /// ParameterDescription and RowDescription or NoData; of a portal without the first.
@@ -89,7 +89,7 @@ impl Owed {
             | Self::SimpleQuery(audience, _)
             | Self::Sync(audience) => *audience,
             Self::Question(_) => Audience::Proxy,
-            Self::Bind
+            Self::Bind(_)
             | Self::CopyEnd
             | Self::Describe
             | Self::Execute(_)
@@ -141,7 +141,7 @@ impl Owed {
     const fn is_extended(&self) -> bool {
         matches!(
             self,
-            Self::Bind
+            Self::Bind(_)
                 | Self::Close(..)
                 | Self::Describe
                 | Self::Execute(_)
@@ -371,11 +371,11 @@ mod tests {
     #[test]
     fn an_error_drops_up_to_the_sync() {
         let mut it = ledger([
-            Owed::Bind,
+            Owed::Bind(None),
             Owed::Execute(None),
             Owed::SimpleQuery(Audience::Client, None),
             Owed::Sync(Audience::Client),
-            Owed::Bind,
+            Owed::Bind(None),
         ]);
         let mut dropped = 0;
         assert_eq!(it.fail(|_| dropped += 1), SkipsUntilSync::No);
@@ -385,14 +385,14 @@ mod tests {
 
     #[test]
     fn an_error_without_sync_skips() {
-        let mut it = ledger([Owed::Parse(Audience::Client, None, Parsed::Passing), Owed::Bind]);
+        let mut it = ledger([Owed::Parse(Audience::Client, None, Parsed::Passing), Owed::Bind(None)]);
         assert_eq!(it.fail(|_| ()), SkipsUntilSync::Yes);
         assert!(it.is_empty());
     }
 
     #[test]
     fn an_error_of_a_simple_query_drops_nothing() {
-        let mut it = ledger([Owed::SimpleQuery(Audience::Client, None), Owed::Bind]);
+        let mut it = ledger([Owed::SimpleQuery(Audience::Client, None), Owed::Bind(None)]);
         assert_eq!(it.fail(|_| panic!("nothing is dropped")), SkipsUntilSync::No);
         assert_eq!(it.len(), 2);
     }
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_segment_is_in_doubt_until_it_is_answered() {
-        let mut it = ledger([Owed::Bind, Owed::Sync(Audience::Client), Owed::Bind]);
+        let mut it = ledger([Owed::Bind(None), Owed::Sync(Audience::Client), Owed::Bind(None)]);
         assert_eq!(it.segment(), 1);
         assert!(it.in_doubt(0), "it was ended and is not answered");
         assert!(!it.in_doubt(1), "what fails in the segment at hand is skipped with it");

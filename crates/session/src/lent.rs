@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use pgweir_sql::{Kind, Target, Verdict};
-use pgweir_wire::say;
+use pgweir_wire::{TransactionStatus, say};
 
 use crate::effect::Step;
 use crate::ledger::{Audience, Owed, Parsed};
@@ -49,6 +49,12 @@ impl Session {
         let lendable = self.lendable(text, verdict);
         if lendable.is_empty() {
             return Lending::None;
+        }
+        // In a failed block the server refuses the text before it looks for names, so nothing of ours may fail first.
+        match self.status {
+            TransactionStatus::Failed => return Lending::None,
+            TransactionStatus::InTransaction if self.ledger.owes_ready() => return Lending::Wait,
+            TransactionStatus::Idle | TransactionStatus::InTransaction => {}
         }
         let in_doubt = |name: &String| {
             let named = self.statements.named(name.as_bytes());

@@ -32,7 +32,7 @@ impl Session {
             }
             // Any other makes the server skip to the next Sync.
             _ => {
-                self.ledger.promise(Owed::Bind);
+                self.ledger.promise(Owed::Bind(None));
                 self.opens(OpenSegment::Prepared);
             }
         }

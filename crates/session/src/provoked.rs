@@ -10,6 +10,7 @@ use crate::dispatch::OpenSegment;
 use crate::effect::Step;
 use crate::ledger::{Audience, Owed, Parsed, Provoked};
 use crate::session::Session;
+use crate::statements::{SERVER_NAME_BYTES, SERVER_NAME_PREFIX};
 
 impl Session {
     /// Makes the server fail where we must, so that its transaction fails with it; the client sees our text.
@@ -36,29 +37,26 @@ impl Session {
     }
 
     /// What the client hears in place of an error for the oldest promise: SQLSTATE and text.
-    pub(crate) fn heard_instead(&mut self, error: ErrorFields<'_>) -> Option<(&'static str, String)> {
+    pub(crate) fn heard_instead(&self, error: ErrorFields<'_>) -> Option<(&'static str, String)> {
         let sqlstate = error.sqlstate();
         match self.ledger.head() {
             Some(Owed::Provoked(provoked)) if provoked.by == sqlstate.as_str() => {
                 Some((provoked.sqlstate, provoked.message.clone()))
             }
-            Some(Owed::Bind) if &sqlstate.0 == b"08P01" => {
-                Some(("08P01", self.in_clients_words(&error.message())?))
+            Some(Owed::Bind(Some(statement))) if &sqlstate.0 == b"08P01" => {
+                Some(("08P01", in_clients_words(&error.message(), &statement.name)?))
             }
             _ => None,
         }
     }
+}
 
-    /// The text with the client's name of a statement in place of ours; `None` if there is nothing to replace.
-    fn in_clients_words(&mut self, text: &str) -> Option<String> {
-        let salt = self.salt();
-        let named = self.statements.names().filter_map(|name| {
-            let ours = self.statements.get(name)?.id.under(salt).server_name();
-            let ours = String::from_utf8_lossy(&ours);
-            text.contains(&*ours).then(|| text.replace(&*ours, &String::from_utf8_lossy(name)))
-        });
-        named.min()
-    }
+/// The text with the client's name of a statement in place of ours; `None` if there is nothing to replace.
+fn in_clients_words(text: &str, name: &[u8]) -> Option<String> {
+    let at = text.find(SERVER_NAME_PREFIX)?;
+    let (before, ours) = text.split_at(at);
+    let behind = ours.get(SERVER_NAME_BYTES..)?;
+    Some([before, &String::from_utf8_lossy(name), behind].concat())
 }
 
 /// The name of a statement that no client has.

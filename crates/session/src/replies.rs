@@ -233,7 +233,7 @@ impl Session {
                 .map_or_else(|| self.for_head(not_owed), |_| Ok(Pass::Forward)),
             BackendTag::NoData => self.settle(|owed| matches!(owed, Owed::Describe), not_owed),
             BackendTag::BindComplete => {
-                self.settle(|owed| matches!(owed, Owed::Bind | Owed::OwnBind), not_owed)
+                self.settle(|owed| matches!(owed, Owed::Bind(_) | Owed::OwnBind), not_owed)
             }
             BackendTag::CloseComplete | BackendTag::ParseComplete => self.settle_statement(tag, not_owed),
             BackendTag::PortalSuspended => self.settle(|owed| matches!(owed, Owed::Execute(_)), not_owed),

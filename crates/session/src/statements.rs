@@ -16,6 +16,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use pgweir_wire::body::Parse;
+
 use crate::effect::AfterStatement;
 use crate::names::Judged;
 use crate::settings::SettingValue;
@@ -98,11 +100,15 @@ impl StatementId {
 /// Odd, so that different salts never meet.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 /// A word and 128 bits in hexadecimal digits.
-const SERVER_NAME_BYTES: usize = 39;
+pub(crate) const SERVER_NAME_BYTES: usize = 39;
+/// What no client's name of a statement begins with, unless it means to.
+pub(crate) const SERVER_NAME_PREFIX: &str = "pgweir_";
 
 /// A named statement of a client.
 #[derive(Debug)]
 pub(crate) struct Statement {
+    /// The client's name of it, for errors.
+    pub(crate) name: Box<[u8]>,
     /// Before the settings are told apart.
     pub(crate) id: StatementId,
     /// Text, NUL, parameter types: the body of a Parse behind its name.
@@ -119,13 +125,12 @@ impl Statement {
 
     pub(crate) fn new(
         namer: &StatementNamer,
-        text: &[u8],
-        types: &[u8],
+        parse: &Parse<'_>,
         judged: Judged,
         after: Option<Arc<AfterStatement>>,
     ) -> Self {
-        let definition = [text, b"\0", types].concat().into_boxed_slice();
-        Self { id: namer.name(text, types), definition, judged, after }
+        let definition = [parse.text, b"\0", parse.types].concat().into_boxed_slice();
+        Self { name: parse.name.into(), id: namer.name(parse.text, parse.types), definition, judged, after }
     }
 }
 
@@ -194,11 +199,6 @@ impl ClientStatements {
 
     pub(crate) fn len(&self) -> usize {
         self.named.len()
-    }
-
-    /// The names by which the client knows statements.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.named.keys().map(|name| &**name)
     }
 
     pub(crate) fn define(&mut self, name: &[u8], named: Named) -> NameChange {
@@ -435,7 +435,12 @@ mod tests {
             None,
         );
         let named = |text: &[u8]| Named {
-            statement: Arc::new(Statement::new(&namer, text, b"\0\0", Judged::unseen(verdict), None)),
+            statement: Arc::new(Statement::new(
+                &namer,
+                &Parse { name: b"s", text, types: b"\0\0" },
+                Judged::unseen(verdict),
+                None,
+            )),
             defined_in: 0,
         };
         let mut names = ClientStatements::default();

@@ -27,6 +27,13 @@ fn another_sessions_settings_cost_the_unnamed_statement_on_the_server() {
 }
 
 #[test]
+fn errors_of_a_bind_name_the_statement_as_its_client_does() {
+    let wrong = all(&[parse("mine", "SELECT $1::text"), bind("mine"), close_statement("mine"), sync()]);
+    check(std::slice::from_ref(&wrong));
+    check(&[wrong.clone(), wrong]);
+}
+
+#[test]
 fn a_known_statement_is_not_parsed_in_a_block_that_fails() {
     let known = all(&[parse("known", "SELECT 'a'"), sync()]);
     let fails = all(&[run("SELECT 1/0"), sync(), parse("s", "SELECT 'a'"), sync()]);
