@@ -27,6 +27,7 @@ mod logins;
 mod names;
 mod networks;
 mod operation;
+mod oracle;
 mod pins;
 mod pipelines;
 mod pools;

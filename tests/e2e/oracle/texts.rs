@@ -1,0 +1,207 @@
+//! What a script may say: texts whose answers depend on nothing but what the session said before.
+//!
+//! Absent: times, process numbers, names of files, and whatever asks which node it is.
+
+/// Texts without parameters, by what they are about.
+pub(super) const TEXTS: &[&[&str]] = &[READS, WRITES, BLOCKS, SETTINGS, NAMES, STRINGS, OTHERS];
+
+const READS: &[&str] = &[
+    "SELECT n, s FROM t ORDER BY n LIMIT 3",
+    "SELECT count(*) FROM t",
+    "SELECT 1 AS a, 'x' AS b",
+    "VALUES (1), (2)",
+    "SELECT generate_series(1, 4)",
+    "SHOW search_path",
+    "SHOW work_mem",
+    "SHOW datestyle",
+    "SHOW my.x",
+    "SHOW transaction_isolation",
+    "SHOW transaction_read_only",
+    "SELECT date '2020-02-03', timestamptz '2020-02-03 04:05:06+00', interval '1 day 2 hours'",
+    "SELECT '03/02/2020'::date",
+    "SELECT current_user, session_user, current_schemas(false)",
+    "SELECT current_setting('work_mem'), current_setting('my.x', true)",
+    "SELECT where_am_i FROM here",
+    "SELECT 'a\\\\b'",
+    "SELECT 1/0",
+    "SELECT nothing",
+    "SELEC",
+    "TABLE nowhere",
+    "SELECT 'never closed",
+    "",
+    ";",
+    " -- nothing",
+];
+
+const WRITES: &[&str] = &[
+    "INSERT INTO t VALUES (100, 'new')",
+    "INSERT INTO t VALUES (101, 'newer') RETURNING n, s",
+    "INSERT INTO t VALUES (1, 'there is one')",
+    "UPDATE t SET s = s || '!' WHERE n < 3",
+    "DELETE FROM t WHERE n > 15",
+    "WITH gone AS (DELETE FROM t WHERE n = 5 RETURNING n) SELECT n FROM gone",
+    "SELECT n FROM t WHERE n < 3 FOR UPDATE",
+    "INSERT INTO t SELECT 1/0, ''",
+    "TRUNCATE t",
+];
+
+const BLOCKS: &[&str] = &[
+    "BEGIN",
+    "BEGIN",
+    "BEGIN",
+    "BEGIN READ ONLY",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    "BEGIN READ ONLY READ WRITE",
+    "BEGIN ISOLATION LEVEL NONSENSE",
+    "START TRANSACTION READ WRITE",
+    "BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
+    "COMMIT",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "ROLLBACK",
+    "ABORT",
+    "COMMIT AND CHAIN",
+    "ROLLBACK AND CHAIN",
+    "COMMIT AND NO CHAIN",
+    "SAVEPOINT a",
+    "SAVEPOINT b",
+    "ROLLBACK TO a",
+    "ROLLBACK TO SAVEPOINT b",
+    "RELEASE a",
+    "SET TRANSACTION READ ONLY",
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "LOCK t IN SHARE MODE",
+    "PREPARE TRANSACTION 'oracle'",
+    "COMMIT PREPARED 'oracle'",
+    "ROLLBACK PREPARED 'oracle'",
+];
+
+const SETTINGS: &[&str] = &[
+    "SET datestyle TO 'SQL, DMY'",
+    "SET datestyle TO ymd",
+    "SET DateStyle = German",
+    "SET timezone TO 'Asia/Tokyo'",
+    "SET TIME ZONE -3",
+    "SET intervalstyle TO iso_8601",
+    "SET application_name TO 'oracle'",
+    "SET search_path TO other, public",
+    "SET search_path TO nowhere",
+    "SET work_mem TO '3MB'",
+    "SET work_mem TO 'nonsense'",
+    "SET work_mem TO DEFAULT",
+    "SET LOCAL work_mem TO '5MB'",
+    "SET LOCAL datestyle TO 'Postgres'",
+    "SET nowhere TO 1",
+    "SET my.x TO 'one'",
+    "SET LOCAL my.x TO 'local'",
+    "SELECT set_config('my.x', 'two', false)",
+    "SELECT set_config('datestyle', 'German', false)",
+    "SELECT set_config('work_mem', '4MB', true)",
+    "SET standard_conforming_strings TO off",
+    "SET client_min_messages TO warning",
+    "SET client_encoding TO 'LATIN1'",
+    "SET ROLE somebody",
+    "SET SESSION AUTHORIZATION somebody",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
+    "SET default_transaction_isolation TO serializable",
+    "RESET datestyle",
+    "RESET work_mem",
+    "RESET my.x",
+    "RESET ROLE",
+    "RESET SESSION AUTHORIZATION",
+    "RESET ALL",
+    "DISCARD ALL",
+];
+
+const NAMES: &[&str] = &[
+    "PREPARE s1 AS SELECT 'by SQL'",
+    "PREPARE s2 (int) AS SELECT n, s FROM t WHERE n = $1",
+    "EXECUTE s1",
+    "EXECUTE s2(2)",
+    "EXECUTE s2(2, 3)",
+    "EXPLAIN (COSTS off) EXECUTE s1",
+    "DEALLOCATE s1",
+    "DEALLOCATE PREPARE s2",
+    "DEALLOCATE ALL",
+    "DISCARD PLANS",
+    "DECLARE c CURSOR FOR SELECT n FROM t ORDER BY n",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT generate_series(1, 5)",
+    "FETCH 2 FROM c",
+    "MOVE 1 IN c",
+    "CLOSE c",
+    "CLOSE ALL",
+];
+
+const STRINGS: &[&str] = &[
+    "SELECT 1; SELECT 2",
+    "SELECT 1; SELECT 1/0; SELECT 3",
+    "INSERT INTO t VALUES (200, ''); SELECT 1/0",
+    "SELECT 1; SELEC",
+    "BEGIN; SELECT 1",
+    "BEGIN; INSERT INTO t VALUES (201, ''); COMMIT",
+    "INSERT INTO t VALUES (202, ''); BEGIN; INSERT INTO t VALUES (203, ''); ROLLBACK",
+    "SELECT 1; COMMIT; SELECT 2",
+    "COMMIT; SELECT count(*) FROM t",
+    "BEGIN; BEGIN",
+    "BEGIN; SAVEPOINT a; SELECT 1/0",
+    "ROLLBACK; BEGIN; SELECT 1",
+    "SET work_mem TO '6MB'; SET datestyle TO 'SQL'; SHOW work_mem",
+    "SET work_mem TO '7MB'; SELECT 1/0",
+    "BEGIN; SET work_mem TO '8MB'; COMMIT; SELECT 1/0",
+    "SET LOCAL work_mem TO '9MB'; SHOW work_mem",
+    "PREPARE s1 AS SELECT 'in a string'; EXECUTE s1; DEALLOCATE s1",
+    "DEALLOCATE ALL; SELECT 1",
+    "RESET ALL; SHOW datestyle",
+    "DISCARD ALL; SELECT 1",
+    ";;SELECT 1;;",
+    "COPY (SELECT 1) TO STDOUT; SELECT 2",
+    "SELECT 1; COPY (SELECT 1/0) TO STDOUT; SELECT 2",
+];
+
+const OTHERS: &[&str] = &[
+    "LISTEN heard",
+    "NOTIFY heard, 'something'",
+    "UNLISTEN heard",
+    "UNLISTEN *",
+    "DO $$ BEGIN RAISE NOTICE 'noticed'; END $$",
+    "DO $$ BEGIN RAISE WARNING 'warned'; RAISE EXCEPTION 'failed' USING HINT = 'try less'; END $$",
+    "CREATE TEMP TABLE tt (n int)",
+    "INSERT INTO tt VALUES (1), (2)",
+    "SELECT n FROM tt ORDER BY n",
+    "DROP TABLE IF EXISTS tt",
+    "SELECT pg_advisory_lock(3)",
+    "SELECT pg_advisory_unlock(3)",
+    "SELECT pg_advisory_unlock_all()",
+    "COPY t TO STDOUT",
+    "COPY nowhere TO STDOUT",
+    "EXPLAIN (COSTS off) SELECT n FROM t WHERE s = 'x'",
+];
+
+/// Texts that need this many parameters.
+pub(super) const WITH_PARAMETERS: &[(&str, usize)] = &[
+    ("SELECT n, s FROM t WHERE n > $1 ORDER BY n", 1),
+    ("SELECT $1::text, $2::int + 1", 2),
+    ("SELECT 10 / $1::int", 1),
+    ("INSERT INTO t VALUES ($1, $2)", 2),
+    ("UPDATE t SET s = $2 WHERE n = $1 RETURNING n", 2),
+    ("SELECT generate_series(1, $1::int)", 1),
+    ("SELECT $1::date", 1),
+];
+
+pub(super) const PARAMETERS: &[&str] = &["1", "2", "7", "300", "0", "03/02/2020", "word"];
+
+/// Texts that read COPY data.
+pub(super) const COPY_IN: &[&str] = &[
+    "COPY t FROM STDIN",
+    "COPY nowhere FROM STDIN",
+    "COPY t (n, s) FROM STDIN",
+    "COPY t FROM STDIN; SELECT 5",
+    "SELECT 4; COPY t FROM STDIN",
+    "INSERT INTO t VALUES (400, ''); COPY t FROM STDIN",
+];
+
+pub(super) const COPY_DATA: &[&[u8]] =
+    &[b"500\tcopied\n", b"501\tcopied\n502\tmore\n", b"not a number\tx\n", b"503", b"\tjoined\n", b""];
