@@ -191,3 +191,25 @@ fn sequence_values_are_the_sessions_own() {
         site.connect().query(lastval).expect_err("a new session has had no value");
     }
 }
+
+#[test]
+fn nothing_binds_a_session_to_a_standby() {
+    let site = Setup::newest().standbys(1).start();
+    let mut client = site.connect();
+    run(&mut client, "CREATE TABLE plain (n int)");
+    run(&mut client, "BEGIN READ ONLY");
+    site.wait_for("a block on the standby", || {
+        let at_the_standby = client.query("SHOW port").unwrap().value() != site.primary_port();
+        if !at_the_standby {
+            run(&mut client, "ROLLBACK");
+            run(&mut client, "BEGIN READ ONLY");
+        }
+        at_the_standby
+    });
+    let error = client.query("SELECT pg_advisory_lock(1)").expect_err("it would stay here").to_string();
+    assert!(error.contains("would bind the session to a standby"), "{error}");
+    run(&mut client, "ROLLBACK");
+    run(&mut client, "INSERT INTO plain VALUES (1)");
+    run(&mut client, "SELECT pg_advisory_lock(1)");
+    wait_pin(&site, "a lock", "advisory_lock");
+}

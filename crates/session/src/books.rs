@@ -23,11 +23,12 @@ impl Session {
         match (after.kind, name) {
             (Kind::Set | Kind::Reset, _) => {
                 let kept = after.setting.as_ref().map_or(Kept::No, |change| self.settings.apply(change));
-                if kept == Kept::No {
-                    self.pin(PinReason::Setting, step);
-                }
+                self.hold_unless(kept, step);
             }
-            (Kind::Savepoint, Some(name)) => self.settings.savepoint(name),
+            (Kind::Savepoint, Some(name)) => {
+                let kept = self.settings.savepoint(name);
+                self.hold_unless(kept, step);
+            }
             (Kind::RollbackTo, Some(name)) => self.settings.rollback_to(name),
             (Kind::ReleaseSavepoint, Some(name)) => self.settings.release(name),
             (Kind::Commit | Kind::CommitAndChain | Kind::PrepareTransaction, _) => {
@@ -60,6 +61,12 @@ impl Session {
             }
             (Kind::Ddl, _) => self.namer.schema_changed(),
             _ => {}
+        }
+    }
+
+    fn hold_unless(&mut self, kept: Kept, step: &mut Step<'_>) {
+        if kept == Kept::No {
+            self.pin(PinReason::Setting, step);
         }
     }
 

@@ -11,6 +11,7 @@ use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
 use crate::attempt::InFlight;
+use crate::bound;
 use crate::effect::{AfterStatement, Event, HintOutcome, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
@@ -360,8 +361,11 @@ impl Session {
         if (borrows || discards) && !self.ledger.is_empty() {
             return self.wait(step);
         }
-        if let Some(refused) = RefusedRoute::find(after.as_ref()) {
-            self.refuse_query(refused, step);
+        let refused =
+            RefusedRoute::find(after.as_ref()).map(|refused| (RefusedRoute::SQLSTATE, refused.message));
+        let refused = refused.or_else(|| Some((bound::SQLSTATE, self.binds_to_standby(verdict)?)));
+        if let Some((sqlstate, message)) = refused {
+            self.refuse_query(sqlstate, message, step);
             return Advance::By(frame.len());
         }
         let failed = self.status == TransactionStatus::Failed;

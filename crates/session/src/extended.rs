@@ -10,12 +10,14 @@ use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
+use crate::bound;
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed};
 use crate::lent::{Lending, may_name_statements};
 use crate::names::Judged;
+use crate::portals::PORTALS_MAX;
 use crate::replies::ReplyRest;
 use crate::session::{Advance, Next, Pinned, Session, linked};
 use crate::statements::{
@@ -275,6 +277,10 @@ impl Session {
                 false => Ok(Advance::Until(Next::Input)),
             };
         };
+        if !names.portal.is_empty() && self.portals.are_full() {
+            let message = format!("more than {PORTALS_MAX} portals in one transaction");
+            return Ok(self.refuse_bind("53400", message, header, step));
+        }
         Ok(if names.statement.is_empty() {
             self.bind_unnamed(names, header, step)
         } else {
@@ -296,6 +302,9 @@ impl Session {
         let verdict =
             unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
         let told = self.route.judge(self.settings.current(), &verdict, &unnamed.definition);
+        if let Some(message) = self.binds_to_standby(verdict) {
+            return self.refuse_bind(bound::SQLSTATE, message, header, step);
+        }
         if self.lends_to_unnamed(verdict, step) == Lending::Wait {
             return self.wait(step);
         }
@@ -305,6 +314,18 @@ impl Session {
         self.track(verdict, told, step);
         self.promise_bind(names.portal, after, None, step);
         self.forward_all(header)
+    }
+
+    fn refuse_bind(
+        &mut self,
+        sqlstate: &'static str,
+        message: String,
+        header: Header,
+        step: &mut Step<'_>,
+    ) -> Advance {
+        self.provoke(sqlstate, message, step);
+        self.passing = Passing::Swallow(header.total());
+        Advance::By(0)
     }
 
     fn lends_to_unnamed(&mut self, verdict: Verdict, step: &mut Step<'_>) -> Lending {
@@ -332,6 +353,9 @@ impl Session {
         }
         let verdict =
             statement.judged.now(&statement.definition, self.names.naming(), self.lexing, step.classifier);
+        if let Some(message) = self.binds_to_standby(verdict) {
+            return self.refuse_bind(bound::SQLSTATE, message, header, step);
+        }
         if self.lend(statement.text(), verdict, step) == Lending::Wait {
             return self.wait(step);
         }

@@ -12,6 +12,7 @@
 mod accepted;
 mod attempt;
 mod books;
+mod bound;
 mod dispatch;
 mod effect;
 mod endings;

@@ -26,6 +26,11 @@ impl Portals {
         }
     }
 
+    /// Whether no more named ones can be kept.
+    pub(crate) fn are_full(&self) -> bool {
+        self.named.as_ref().is_some_and(|named| named.len() >= PORTALS_MAX)
+    }
+
     pub(crate) fn close(&mut self, portal: &[u8]) {
         if portal.is_empty() {
             self.unnamed = None;
@@ -41,3 +46,6 @@ impl Portals {
         self.named.as_ref()?.get(portal).cloned()
     }
 }
+
+/// Named portals of one transaction whose statements change something.
+pub(crate) const PORTALS_MAX: usize = 10_000;

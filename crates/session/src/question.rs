@@ -170,12 +170,27 @@ fn column(body: &[u8]) -> Option<(&str, &[u8])> {
     Some((str::from_utf8(value).ok()?, rest))
 }
 
-/// Whether the statement may end what holds a server. What runs unknown code is asked about anyway.
+/// Whether the statement may end what holds a server: a function that leaves nothing may well take something away.
 fn may_end_pin(verdict: Verdict) -> bool {
     match verdict.kind {
-        Kind::ClosePortal | Kind::Deallocate | Kind::Discard(_) | Kind::Unlisten => true,
+        Kind::Call
+        | Kind::ClosePortal
+        | Kind::Ddl
+        | Kind::Deallocate
+        | Kind::Discard(_)
+        | Kind::Do
+        | Kind::Execute
+        | Kind::Unlisten => true,
         Kind::Multi => verdict.target == Target::Primary,
-        _ => matches!(verdict.reason, Reason::FunctionLock | Reason::FunctionSession),
+        _ => matches!(
+            verdict.reason,
+            Reason::FunctionBody
+                | Reason::FunctionLock
+                | Reason::FunctionSession
+                | Reason::FunctionUnknown
+                | Reason::FunctionVolatile
+                | Reason::FunctionWrite
+        ),
     }
 }
 

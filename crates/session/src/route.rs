@@ -126,10 +126,10 @@ impl Session {
         refuses
     }
 
-    /// Refuses, in a simple query, a value of the setting that asks for nothing that there is.
-    pub(crate) fn refuse_query(&mut self, refused: RefusedRoute, step: &mut Step<'_>) {
+    /// Refuses a simple query.
+    pub(crate) fn refuse_query(&mut self, sqlstate: &'static str, message: String, step: &mut Step<'_>) {
         self.forget_unnamed();
-        self.provoke(RefusedRoute::SQLSTATE, refused.message, step);
+        self.provoke(sqlstate, message, step);
         step.to_server.extend_from_slice(say::SYNC);
         self.ledger.promise(Owed::Sync(Audience::Client));
         self.open_segment = OpenSegment::No;

@@ -246,9 +246,14 @@ impl Settings {
         self.layers.clear();
     }
 
-    pub(crate) fn savepoint(&mut self, name: &str) {
+    /// A savepoint begins. Too many are not followed.
+    pub(crate) fn savepoint(&mut self, name: &str) -> Kept {
+        if self.layers.len() >= LAYERS_MAX {
+            return Kept::No;
+        }
         let values = Arc::clone(self.current());
         self.layers.push(Layer { savepoint: Some(name.to_owned()), values });
+        Kept::Yes
     }
 
     pub(crate) fn rollback_to(&mut self, name: &str) {
@@ -299,6 +304,8 @@ impl Settings {
     }
 }
 
+/// Savepoints that are followed in one transaction.
+const LAYERS_MAX: usize = 10_000;
 /// Settings that one session may have before it keeps its server.
 const SETTINGS_MAX: usize = 500;
 

@@ -127,6 +127,10 @@ impl Model {
         self.transaction.as_ref().is_some_and(|transaction| transaction.explicit)
     }
 
+    pub(super) fn is_read_only(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.read_only)
+    }
+
     pub(super) fn statement_names(&self) -> BTreeSet<Vec<u8>> {
         self.statements.keys().filter(|name| !name.is_empty()).cloned().collect()
     }

@@ -86,6 +86,8 @@ struct Writer<'a> {
     sequences: bool,
     /// Whether `direct` is in an explicit block, or may be in one.
     block: bool,
+    /// Whether `direct` is in a READ ONLY block, which may be on a standby: nothing may bind a session to it.
+    read_only: bool,
     notes: Vec<String>,
 }
 
@@ -94,12 +96,14 @@ impl Script {
     pub(super) fn random(random: &mut Random, direct: &mut Model, sequences: bool) -> Self {
         // No two clients write the same.
         let first = random.below(1 << 40) * 1000;
-        let mut writer = Writer { random, writes: first, block: false, sequences, notes: Vec::new() };
+        let mut writer =
+            Writer { random, writes: first, block: false, read_only: false, sequences, notes: Vec::new() };
         let mut chunks = vec![Vec::new()];
         for _ in 0..3 + writer.random.below(14) {
             let unit = writer.unit();
             direct.receive(&unit);
             writer.block = direct.is_in_block();
+            writer.read_only = direct.is_read_only();
             chunks.last_mut().expect("there is one").extend_from_slice(&unit);
             if writer.random.one_in(3) {
                 writer.notes.push("…".to_owned());
@@ -138,8 +142,8 @@ impl Writer<'_> {
 
     fn text(&mut self) -> String {
         match self.random.below(15) {
-            12 if self.sequences => self.pick(SEQUENCES).to_owned(),
-            13..=14 => self.pick(HOLDS).to_owned(),
+            12 if self.sequences && !self.read_only => self.pick(SEQUENCES).to_owned(),
+            13..=14 if !self.read_only => self.pick(HOLDS).to_owned(),
             0..=4 => self.pick(READS).to_owned(),
             5..=6 => self.write(),
             7 => self.pick(ERRORS).to_owned(),
@@ -192,7 +196,7 @@ impl Writer<'_> {
                 },
                 3 => self.pick(&["BEGIN", "COMMIT", "ROLLBACK"]),
                 4 if self.block => self.pick(INSIDE),
-                5 => self.pick(&["SELECT 1/0", "SHOW my.y", "UNLISTEN *", "SELECT locks()"]),
+                5 => self.pick(&["SELECT 1/0", "SHOW my.y", "UNLISTEN *"]),
                 _ => self.pick(&["SELECT 'a'", "SHOW my.x"]),
             })
             .collect();
@@ -262,7 +266,7 @@ impl Writer<'_> {
             let text = match self.random.below(6) {
                 0 => format!("DEALLOCATE {name}"),
                 1 => "DEALLOCATE ALL".to_owned(),
-                2 => format!("PREPARE {name} AS SELECT 'p'"),
+                2 if !self.read_only => format!("PREPARE {name} AS SELECT 'p'"),
                 3 => format!("SET my.x TO 'one'; EXECUTE {name}; DEALLOCATE {name}"),
                 _ => format!("EXECUTE {name}"),
             };
