@@ -48,12 +48,20 @@ fn the_next_client_sees_a_fresh_session(binaries: &Binaries) {
 
 /// What the states need.
 fn prepare(cluster: &Cluster) {
+    let hiding = |name: &str, body: &str| {
+        format!("CREATE FUNCTION {name}() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {body}; END $$")
+    };
     let mut client = cluster.primary().connect("postgres").unwrap();
     for sql in [
         "CREATE TABLE numbers (n int)",
         "CREATE TABLE numbered (n serial)",
         "CREATE SEQUENCE counted",
         "CREATE ROLE somebody",
+        &hiding("makes_temporary", "CREATE TEMPORARY TABLE left_table (n int)"),
+        &hiding("sets_something", "SET work_mem TO '3MB'"),
+        &hiding("locks_something", "PERFORM pg_advisory_lock(7)"),
+        &hiding("listens", "LISTEN left_channel"),
+        "CREATE PROCEDURE makes_temporary_too() LANGUAGE sql AS 'CREATE TEMPORARY TABLE left_table (n int)'",
     ] {
         client.query(sql).unwrap();
     }

@@ -65,6 +65,8 @@ fn extended() -> Vec<State> {
         state("an unnamed statement", [parse("", "SELECT 1"), sync()].concat(), 1),
         state("an extended SET", [run("SET search_path TO left_behind"), sync()].concat(), 1),
         state("an extended LISTEN", [run("LISTEN left_channel"), sync()].concat(), 1),
+        state("a function call of set_config", call(2078, &[b"left.custom", b"x", b"\0"]), 1),
+        state("a function call of pg_advisory_lock", call(2880, &[&7_i64.to_be_bytes()]), 1),
         state("an extended PREPARE", [run("PREPARE left_statement AS SELECT 1"), sync()].concat(), 1),
         state(
             "a SET in a pipeline that fails",
@@ -121,6 +123,18 @@ fn middles() -> Vec<State> {
             Heard::Message(b'Z'),
         ),
     ]
+}
+
+/// A FunctionCall with binary arguments that wants a binary result.
+fn call(function: u32, arguments: &[&[u8]]) -> Vec<u8> {
+    let count = u16::try_from(arguments.len()).unwrap().to_be_bytes();
+    let mut body = [&function.to_be_bytes()[..], &[0, 1, 0, 1], &count].concat();
+    for argument in arguments {
+        body.extend_from_slice(&u32::try_from(argument.len()).unwrap().to_be_bytes());
+        body.extend_from_slice(argument);
+    }
+    body.extend_from_slice(&[0, 1]);
+    message(b'F', &body)
 }
 
 /// Texts that end in no transaction; lines are queries of their own.
@@ -184,6 +198,18 @@ const AT_REST: &[&str] = &[
     "SELECT pg_advisory_lock(7)\nSELECT pg_advisory_unlock(7)",
     "BEGIN\nSELECT pg_advisory_lock(7)\nROLLBACK",
     "SELECT pg_advisory_xact_lock(7)",
+    "DO $$ BEGIN CREATE TEMPORARY TABLE left_table (n int); END $$",
+    "DO $$ BEGIN EXECUTE 'CREATE TE' || 'MP TABLE left_table (n int)'; END $$",
+    "DO $$ BEGIN PERFORM pg_advisory_lock(7); END $$",
+    "SELECT makes_temporary()",
+    "SELECT sets_something()",
+    "SELECT locks_something()",
+    "SELECT listens()",
+    "CALL makes_temporary_too()",
+    "SELECT nextval('counted')",
+    "SELECT nextval('counted')\nSELECT currval('counted')",
+    "SELECT setval('counted', 10)",
+    "INSERT INTO numbered DEFAULT VALUES\nSELECT lastval()",
     "PREPARE left_statement AS SELECT 1",
     "PREPARE left_statement AS SELECT 1\nDEALLOCATE left_statement",
     "PREPARE left_statement AS SELECT 1; EXECUTE left_statement",
@@ -219,6 +245,7 @@ const IN_BLOCK: &[&str] = &[
     "BEGIN\nSAVEPOINT a\nINSERT INTO numbers VALUES (3)\nSAVEPOINT b",
     "BEGIN\nSAVEPOINT a\nSELECT 1/0\nROLLBACK TO a",
     "BEGIN\nDECLARE left_cursor CURSOR FOR SELECT generate_series(1, 10)\nFETCH 1 FROM left_cursor",
+    "BEGIN\nSELECT makes_temporary()",
     "BEGIN\nSELECT pg_advisory_xact_lock(7)",
     "BEGIN\nLOCK numbers",
     "BEGIN\nSELECT lo_open(lo_create(0), 131072)",
