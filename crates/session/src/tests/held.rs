@@ -1,5 +1,7 @@
 //! Blocks that no server knows of yet.
 
+use pgweir_wire::TransactionStatus;
+
 use super::frames::*;
 use super::shell::{End, Shell};
 use super::{Pieces, Shared, check, check_with, shell};
@@ -158,6 +160,21 @@ fn a_client_that_leaves_a_block_behind_costs_nothing() {
     assert!(matches!(shell.leave(), AtTheEnd::NoServer));
     shell.next_client(super::shell::settings(&[]));
     assert_eq!(shown(&shell.ask(&query("COMMIT"))), "N C(COMMIT) Z(I)", "the next client is in no block");
+}
+
+#[test]
+fn the_client_is_in_its_block_whatever_is_asked_before_it() {
+    for set in ["SET my.x TO 'one'", "SET role TO 'ann'"] {
+        let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), Pieces::Of(7));
+        shell.ask(&query(set));
+        shell.idle.clear();
+        shell.ask(&query("BEGIN"));
+        shell.send(&query("SELECT 'a'"));
+        while shell.turn() {
+            assert_eq!(shell.session.status(), TransactionStatus::InTransaction, "{set}");
+        }
+        assert!(shown(&shell.received).ends_with("T D(a) C(SELECT 1) Z(T)"));
+    }
 }
 
 #[test]
