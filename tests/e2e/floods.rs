@@ -67,6 +67,47 @@ fn a_big_copy_into_a_slow_server_holds_no_memory() {
     assert_eq!(site.connect().query("SELECT sum(length(line)) FROM filled").unwrap().value(), "300000000");
 }
 
+/// A field of 100 MB goes up as a parameter and comes down as a result, to a client that takes it and to one that waits.
+#[test]
+fn fields_of_a_hundred_megabytes_go_both_ways_through_little_memory() {
+    const BYTES: usize = 100_000_000;
+    let site = Setup::newest().standbys(1).start();
+    let mut client = site.connect();
+    client.query("SELECT repeat('x', 100)").unwrap();
+    let before = site.pgweir.resident_bytes();
+    let field = "x".repeat(BYTES);
+    for (sql, wanted) in [("SELECT length($1)", BYTES.to_string()), ("SELECT $1::text", field.clone())] {
+        let said = [parse("", sql), bind("", &[&field]), execute(), sync()].concat();
+        client.wire().send(&said).unwrap();
+        assert!(client.reply().unwrap().value() == wanted, "{sql}");
+        assert_flat(&site, before);
+    }
+}
+
+#[test]
+fn a_bind_may_have_as_many_parameters_as_its_count_can_say() {
+    let site = Setup::newest().standbys(2).start();
+    let mut client = site.connect();
+    let before = site.pgweir.resident_bytes();
+    let list: Vec<String> = (1..=usize::from(u16::MAX)).map(|number| format!("${number}::int")).collect();
+    let sums = format!("SELECT sum(n) FROM unnest(ARRAY[{}]) AS n", list.join(","));
+    let values: Vec<String> = (1..=usize::from(u16::MAX)).map(|number| number.to_string()).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    let wanted = (65_535_u64 * 65_536 / 2).to_string();
+    for name in ["", "named"] {
+        client.wire().send(&[parse(name, &sums), sync()].concat()).unwrap();
+        client.reply().unwrap();
+        // Again in a pipeline, and after others have had the server.
+        client.wire().send(&[bind(name, &values), execute(), sync()].concat().repeat(3)).unwrap();
+        assert!((0..3).all(|_| client.reply().unwrap().value() == wanted), "{name:?}");
+        site.connect().query("SELECT 1").unwrap();
+        client.wire().send(&[bind(name, &values), execute(), sync()].concat()).unwrap();
+        assert_eq!(client.reply().unwrap().value(), wanted);
+    }
+    // The text of 700 kB is kept, for servers that have not parsed it; parameters are not.
+    assert_flat(&site, before);
+}
+
 #[test]
 fn pipelines_of_ten_thousand_statements_are_answered_in_order_with_errors_among_them() {
     let site = Setup::newest().standbys(2).start();

@@ -263,7 +263,7 @@ impl Stream for UnixStream {
 const PROTOCOL_3_0: u32 = 3 << 16;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Nothing that the sandbox asks for is longer.
-const MESSAGE_LENGTH_MAX: usize = 64 << 20;
+const MESSAGE_LENGTH_MAX: usize = 128 << 20;
 
 #[cfg(test)]
 mod tests {
