@@ -268,6 +268,7 @@ impl Session {
     /// If the session has no server.
     #[must_use]
     pub fn unlink(&mut self) -> Box<ServerState> {
+        self.dropped_by_sql(None);
         self.link.take().expect("only a linked session is unlinked").server
     }
 
@@ -323,7 +324,6 @@ impl Session {
         let held = self.mode == PoolMode::Session || self.is_beyond_reset();
         if self.pinned != Pinned::No && !held {
             self.pinned = Pinned::No;
-            self.dropped_by_sql(None);
             step.events.push(Event::Unpinned);
         }
     }

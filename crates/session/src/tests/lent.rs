@@ -102,3 +102,9 @@ fn what_cannot_be_parsed_again_is_an_error_of_the_text_that_needs_it() {
     assert_eq!(shown(&shell.ask(&query("ROLLBACK"))), "C(ROLLBACK) Z(I)");
     assert!(shown(&shell.ask(&query("EXECUTE s"))).ends_with("D(a) C(SELECT 1) Z(I)"));
 }
+
+#[test]
+fn what_prepare_made_is_known_however_the_reason_for_the_pin_changes() {
+    let [prepare, writes] = ["PREPARE s AS SELECT 'b'", "SELECT nextval('s')"].map(query);
+    check(&[query("SELECT currval('s')"), query("DISCARD ALL"), prepare, writes, define("s")]);
+}
