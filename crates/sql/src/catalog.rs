@@ -26,7 +26,7 @@ pub use slot::{CatalogSlot, Naming, NamingId};
 use table::NameTable;
 
 /// The knowledge of one database at one time.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Catalog {
     /// Sorted; other tables name schemas by their place here.
     schemas: Vec<Box<str>>,
@@ -44,7 +44,7 @@ pub struct Catalog {
 }
 
 /// What is known of a function.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FunctionFact {
     arguments_min: u8,
     /// [`ANY_NUMBER`]: no limit.
@@ -55,7 +55,7 @@ struct FunctionFact {
 }
 
 /// What is known of a relation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RelationFact {
     /// To a read.
     objection: Option<Reason>,

@@ -206,7 +206,7 @@ pub struct ColumnRow {
 }
 
 /// The `search_path` with which sessions of a role begin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchPathRow {
     /// The role; `None`: all that have no other.
     pub role: Option<String>,

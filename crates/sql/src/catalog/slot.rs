@@ -75,9 +75,12 @@ impl CatalogSlot {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Puts another catalog in, or takes it out.
+    /// Puts another catalog in, or takes it out. One that knows the same changes nothing: verdicts stay remembered.
     pub fn set(&self, catalog: Option<Arc<Catalog>>) {
         let mut inner = self.lock();
+        if inner.catalog == catalog {
+            return;
+        }
         inner.catalog = catalog;
         inner.namings.clear();
         // Still locked: who sees the number gets this catalog's naming.

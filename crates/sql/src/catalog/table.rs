@@ -3,14 +3,14 @@
 //! Invariant: all names lie in one string; entries are sorted by name, so that all that one name can mean are neighbours.
 
 /// Facts about named objects.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct NameTable<F> {
     names: String,
     entries: Vec<Entry<F>>,
 }
 
 /// One object.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry<F> {
     start: u32,
     length: u16,

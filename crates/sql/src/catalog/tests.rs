@@ -103,6 +103,18 @@ fn verdicts_follow_the_catalog_that_is_swapped() {
 }
 
 #[test]
+fn a_catalog_that_knows_the_same_is_none_the_newer() {
+    let slot = CatalogSlot::new(1);
+    let with = |line: &str| Some(Arc::new(Catalog::new(&rows(line))));
+    slot.set(with("function f(1) stable plpgsql: BEGIN END"));
+    let before = slot.generation();
+    slot.set(with("function f(1) immutable plpgsql: BEGIN RETURN 1; END"));
+    assert_eq!(slot.generation(), before, "f is as harmless as it was");
+    slot.set(with("function f(1) volatile plpgsql: BEGIN RETURN 1; END"));
+    assert!(slot.generation() > before);
+}
+
+#[test]
 fn databases_do_not_share_verdicts() {
     let mut classifier = classifier();
     let slots = ["stable", "volatile"].map(|volatility| {
