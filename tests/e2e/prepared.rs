@@ -17,7 +17,7 @@ fn whoever_comes_ends_what_another_client_prepared() {
         let mut second = site.connect();
         assert_eq!(second.query("SELECT count(*) FROM t").unwrap().value(), "0", "nothing is committed yet");
         assert_eq!(second.query("COMMIT PREPARED 'kept'").unwrap().tag, "COMMIT PREPARED");
-        assert_eq!(first.query("SELECT count(*) FROM t").unwrap().value(), "1");
+        assert_eq!(second.query("SELECT count(*) FROM t").unwrap().value(), "1", "its own write is seen");
         drop(first);
         // Not one server connection is left of those that prepared anything.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
