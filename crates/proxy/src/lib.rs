@@ -31,7 +31,6 @@ pub mod report;
 mod route;
 pub mod secrets;
 mod server;
-mod shapes;
 pub mod stream;
 mod tally;
 pub mod tls;

@@ -7,7 +7,6 @@
 //! Absent: routing hints.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use memchr::memchr;
 
@@ -20,7 +19,7 @@ use crate::normal::{Normalised, normalise};
 use crate::survey::{Survey, survey};
 use crate::tree::{self, Tree};
 use crate::walk::{self, Walked};
-use crate::{Kind, Leaves, Reason, ShapeCounts, ShapeId, Target, Verdict};
+use crate::{Kind, Leaves, Reason, Target, Verdict};
 
 /// Bounds of a [`Classifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,32 +70,13 @@ pub struct Classifier {
     normal: Vec<u8>,
     /// Its tokens.
     tokens: Vec<Token>,
-    /// Where statements are counted by shape.
-    counts: Option<Arc<ShapeCounts>>,
 }
 
 impl Classifier {
     /// A classifier with an empty cache; `seed` keys its hash.
     pub fn new(settings: Settings, seed: u64) -> Self {
         let cache = Cache::new(settings.cache_entries, seed);
-        Classifier { settings, cache, normal: Vec::new(), tokens: Vec::new(), counts: None }
-    }
-
-    /// The same, counting statements by shape in this table, in which no other counts.
-    #[must_use]
-    pub fn counting(self, counts: Arc<ShapeCounts>) -> Self {
-        Classifier { counts: Some(counts), ..self }
-    }
-
-    /// Counts a statement with this verdict that such a node runs. Of `text` counts what stands before a NUL.
-    pub fn count(&mut self, verdict: &Verdict, node: Target, text: &[u8], lexing: Lexing) {
-        if let Some(counts) = self.counts.take() {
-            counts.count(verdict, node, || {
-                let text = text.split(|byte| *byte == 0).next()?;
-                self.shape(text, lexing)
-            });
-            self.counts = Some(counts);
-        }
+        Classifier { settings, cache, normal: Vec::new(), tokens: Vec::new() }
     }
 
     /// What the text is, with names as they are in `naming`; without one only PostgreSQL's own are known. Never fails and
@@ -201,7 +181,6 @@ impl Classifier {
         };
         verdict.binds = seen.binds;
         verdict.leaves = leaves(verdict, seen.opaque);
-        verdict.shape = ShapeId::of(&self.normal);
         // State that stays behind belongs on the primary, should a read ever look as if it left some.
         if seen.binds.is_some() { without_trust(verdict, Reason::FunctionSession) } else { verdict }
     }
@@ -269,25 +248,11 @@ fn number(naming: Option<&Naming>) -> u64 {
 }
 
 fn primary(kind: Kind, reason: Reason) -> Verdict {
-    Verdict {
-        target: Target::Primary,
-        kind,
-        reason,
-        binds: None,
-        leaves: Leaves::Nothing,
-        shape: ShapeId::NONE,
-    }
+    Verdict { target: Target::Primary, kind, reason, binds: None, leaves: Leaves::Nothing }
 }
 
 fn standby(kind: Kind, reason: Reason) -> Verdict {
-    Verdict {
-        target: Target::Standby,
-        kind,
-        reason,
-        binds: None,
-        leaves: Leaves::Nothing,
-        shape: ShapeId::NONE,
-    }
+    Verdict { target: Target::Standby, kind, reason, binds: None, leaves: Leaves::Nothing }
 }
 
 /// What may be left behind that the text does not show. A proven read leaves nothing.
@@ -342,7 +307,7 @@ fn without_strings(normal: &[u8]) -> String {
 }
 
 /// Bytes of a shape that are shown.
-const SHAPE_BYTES_MAX: usize = 1024;
+const SHAPE_BYTES_MAX: usize = 2048;
 
 /// Bytes of each buffer that outlive a text.
 const BUFFER_KEPT: usize = 64 * 1024;

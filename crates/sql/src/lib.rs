@@ -21,7 +21,6 @@ mod normal;
 mod opaque;
 mod pins;
 mod reason;
-mod shapes;
 mod split;
 mod survey;
 mod tree;
@@ -43,7 +42,6 @@ pub use detail::{
 pub use explain::{Explanation, explain, parts};
 pub use hints::{Hints, hints};
 pub use reason::Reason;
-pub use shapes::{ShapeCount, ShapeCounts, ShapeId};
 pub use split::statements;
 pub use verdict::{
     BeginMode, CopyDirection, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,

@@ -36,8 +36,7 @@ impl Scratch {
             to_client: Vec::new(),
             to_server: Vec::new(),
             events: Vec::new(),
-            classifier: Classifier::new(pgweir_sql::Settings::default(), u64::from_ne_bytes(seed))
-                .counting(crate::shapes::table()),
+            classifier: Classifier::new(pgweir_sql::Settings::default(), u64::from_ne_bytes(seed)),
         }
     }
 

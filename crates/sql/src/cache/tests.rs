@@ -1,17 +1,10 @@
 //! What the cache keeps, and for how long.
 
 use super::*;
-use crate::{Kind, Leaves, Reason, ShapeId, Target};
+use crate::{Kind, Leaves, Reason, Target};
 
 fn verdict(kind: Kind) -> Verdict {
-    Verdict {
-        target: Target::Primary,
-        kind,
-        reason: Reason::Read,
-        binds: None,
-        leaves: Leaves::Nothing,
-        shape: ShapeId::NONE,
-    }
+    Verdict { target: Target::Primary, kind, reason: Reason::Read, binds: None, leaves: Leaves::Nothing }
 }
 
 /// Asks for a text, and offers it if it is missing; whether it was there.
