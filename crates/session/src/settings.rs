@@ -8,6 +8,7 @@
 //! Absent: knowledge of what a setting means, and of its canonical value: only the server knows. How the difference gets to
 //! a server is in `replay`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -159,14 +160,18 @@ impl Settings {
             let (Ok(key), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else {
                 continue;
             };
-            let key = key.to_ascii_lowercase();
-            let is = SettingValue::Plain(value.to_owned());
-            if let Some(local) = self.local.get_mut(&key) {
-                *local = is;
+            let key = match key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                true => Cow::Owned(key.to_ascii_lowercase()),
+                false => Cow::Borrowed(key),
+            };
+            let is = || SettingValue::Plain(value.to_owned());
+            if let Some(local) = self.local.get_mut(&*key) {
+                *local = is();
                 continue;
             }
-            let adopts = match self.current().get(&key) {
-                Some(known) => *known != is,
+            let adopts = match self.current().get(&*key) {
+                Some(SettingValue::Plain(known)) => known != value,
+                Some(SettingValue::Defined | SettingValue::Sql(_)) => true,
                 None => {
                     self.layers.is_empty()
                         && defaults.get(name).is_some_and(|default| default != value.as_bytes())
@@ -174,7 +179,7 @@ impl Settings {
             };
             if adopts {
                 let values = self.layers.last_mut().map_or(&mut self.committed, |layer| &mut layer.values);
-                Arc::make_mut(values).insert(key, is);
+                Arc::make_mut(values).insert(key.into_owned(), is());
             }
         }
     }
