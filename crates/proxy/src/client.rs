@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 use pgweir_cluster::WaiterId;
 use pgweir_session::PinReason;
+use pgweir_wire::say::{self, Complaint, Severity};
 use pgweir_wire::{BackendKey, CancelKey, Startup};
 use tokio::task::AbortHandle;
 
@@ -61,6 +62,16 @@ struct Life {
 pub(crate) struct Farewell {
     pub(crate) sqlstate: &'static str,
     pub(crate) message: &'static str,
+}
+
+impl Farewell {
+    /// The message that says so.
+    pub(crate) fn message_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let Self { sqlstate, message } = self;
+        say::error(&mut bytes, &Complaint { severity: Severity::Fatal, sqlstate, message, hint: None });
+        bytes
+    }
 }
 
 /// The proxy is going down.

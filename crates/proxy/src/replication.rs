@@ -18,7 +18,6 @@ use std::time::Duration;
 use pgweir_cluster::NodeId;
 use pgweir_session::PinReason;
 use pgweir_sql::PinCause;
-use pgweir_wire::say::{self, Complaint, Severity};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 
@@ -109,16 +108,9 @@ impl Replicating {
         if !self.to_client.frames.is_between() {
             return;
         }
-        let mut last = Vec::new();
-        let complaint = Complaint {
-            severity: Severity::Fatal,
-            sqlstate: farewell.sqlstate,
-            message: farewell.message,
-            hint: None,
-        };
-        say::error(&mut last, &complaint);
         let mut context = Context::from_waker(std::task::Waker::noop());
-        let _told = self.to_client.backlog.send(&mut self.client, &mut context, &last);
+        let words = farewell.message_bytes();
+        let _told = self.to_client.backlog.send(&mut self.client, &mut context, &words);
     }
 }
 

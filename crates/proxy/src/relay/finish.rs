@@ -154,16 +154,9 @@ impl Drop for Relay {
         if let Some(farewell) = self.entered.entry.farewell()
             && !self.session.is_amid_a_reply()
         {
-            let mut last = Vec::new();
-            let complaint = Complaint {
-                severity: Severity::Fatal,
-                sqlstate: farewell.sqlstate,
-                message: farewell.message,
-                hint: None,
-            };
-            say::error(&mut last, &complaint);
             let mut context = Context::from_waker(std::task::Waker::noop());
-            let _told = self.to_and_from_client.send(&mut self.client, &mut context, &last);
+            let words = farewell.message_bytes();
+            let _told = self.to_and_from_client.send(&mut self.client, &mut context, &words);
         }
         // Whatever ended the task: a server in doubt is never used again.
         self.drop_server();
