@@ -140,11 +140,7 @@ enum LookError {
 impl fmt::Display for LookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Control(ControlError::Dial(error)) => error.fmt(f),
-            Self::Control(ControlError::Postgres(error)) => match error.as_db_error() {
-                Some(refusal) => write!(f, "{} {}", refusal.code().code(), refusal.message()),
-                None => error.fmt(f),
-            },
+            Self::Control(error) => error.fmt(f),
             Self::NoPrimary => f.write_str("the cluster has no primary now"),
             Self::TimedOut => f.write_str("no answer in time"),
         }
@@ -265,15 +261,9 @@ async fn connect(
     reach: &Reach,
     address: &NodeAddress,
 ) -> Result<Line, ControlError> {
-    let settings = &reach.settings;
-    let mut login = tokio_postgres::Config::new();
-    login.user(&settings.monitor_user).dbname(&database.database).application_name("pgweir catalog");
-    login.options(
-        "-c statement_timeout=30s -c datestyle=ISO -c default_transaction_isolation=read\\ committed",
-    );
-    if let Some(password) = &settings.monitor_password {
-        login.password(password.reveal());
-    }
+    let options =
+        "-c statement_timeout=30s -c datestyle=ISO -c default_transaction_isolation=read\\ committed";
+    let login = control::monitor_login(&reach.settings, &database.database, "pgweir catalog", options);
     let (client, connection) = control::connect(address, &reach.tls, &login).await?;
     // Ends when the client is dropped; what goes wrong there, the client's requests tell.
     tokio::spawn(async move {

@@ -3,7 +3,9 @@
 //!
 //! Invariant: a server that answers otherwise with or without TLS gets the attempts that libpq would make.
 
-use pgweir_config::NodeAddress;
+use std::fmt;
+
+use pgweir_config::{ClusterSettings, NodeAddress};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, Config, Connection, NoTls};
@@ -31,6 +33,38 @@ impl ControlError {
             Self::Postgres(error) => error.code().is_some_and(|code| code.code().starts_with("28")),
         }
     }
+}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dial(error) => error.fmt(f),
+            Self::Postgres(error) => f.write_str(&said(error)),
+        }
+    }
+}
+
+/// What the server said, or else what happened.
+pub(crate) fn said(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(refusal) => format!("{} {}", refusal.code().code(), refusal.message()),
+        None => error.to_string(),
+    }
+}
+
+/// A login of the cluster's monitor.
+pub(crate) fn monitor_login(
+    settings: &ClusterSettings,
+    database: &str,
+    application_name: &str,
+    options: &str,
+) -> Config {
+    let mut login = Config::new();
+    login.user(&settings.monitor_user).dbname(database).application_name(application_name).options(options);
+    if let Some(password) = &settings.monitor_password {
+        login.password(password.reveal());
+    }
+    login
 }
 
 /// Connects and logs in. Cancel safe: dropping the future closes the connection.

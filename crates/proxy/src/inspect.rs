@@ -108,44 +108,19 @@ async fn ask_role(
     tls: &TlsClient,
     settings: &ClusterSettings,
     database: &str,
-) -> Result<(Client, bool), ControlFault> {
-    let mut login = tokio_postgres::Config::new();
-    login.user(&settings.monitor_user).dbname(database).application_name("pgweir");
-    login.options("-c search_path=pg_catalog");
-    if let Some(password) = &settings.monitor_password {
-        login.password(password.reveal());
-    }
-    let (client, connection) = control::connect(address, tls, &login).await.map_err(ControlFault)?;
+) -> Result<(Client, bool), ControlError> {
+    let login = control::monitor_login(settings, database, "pgweir", "-c search_path=pg_catalog");
+    let (client, connection) = control::connect(address, tls, &login).await?;
     tokio::spawn(connection);
     let asked = client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
-    let row = asked.map_err(|error| ControlFault(ControlError::Postgres(error)))?;
+    let row = asked.map_err(ControlError::Postgres)?;
     Ok((client, row.get(0)))
-}
-
-/// Shown to whoever runs the command.
-struct ControlFault(ControlError);
-
-impl fmt::Display for ControlFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            ControlError::Dial(error) => error.fmt(f),
-            ControlError::Postgres(error) => f.write_str(&said(error)),
-        }
-    }
-}
-
-/// What the server said, or else what happened.
-fn said(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(refusal) => format!("{} ({})", refusal.message(), refusal.code().code()),
-        None => error.to_string(),
-    }
 }
 
 impl fmt::Display for InspectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Asked(error) => write!(f, "the primary says: {}", said(error)),
+            Self::Asked(error) => write!(f, "the primary says: {}", control::said(error)),
             Self::NoDatabase(name) => write!(f, "the configuration has no database \"{name}\""),
             Self::NoExtension(database) => write!(
                 f,

@@ -99,12 +99,8 @@ async fn connect(
     address: &NodeAddress,
 ) -> Result<Client, ProbeFailure> {
     let settings = &reach.settings;
-    let mut login = tokio_postgres::Config::new();
-    login.user(&settings.monitor_user).dbname(&settings.monitor_database);
-    login.application_name("pgweir monitor").options("-c search_path=pg_catalog -c datestyle=ISO");
-    if let Some(password) = &settings.monitor_password {
-        login.password(password.reveal());
-    }
+    let options = "-c search_path=pg_catalog -c datestyle=ISO";
+    let login = control::monitor_login(settings, &settings.monitor_database, "pgweir monitor", options);
     let (client, connection) = match control::connect(address, &reach.tls, &login).await {
         Ok(opened) => opened,
         Err(ControlError::Dial(error)) => {

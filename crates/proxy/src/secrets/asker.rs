@@ -164,10 +164,7 @@ impl fmt::Display for AskError {
             Self::NoPrimary => f.write_str("the cluster has no primary now"),
             Self::NoSuchDatabase => f.write_str("the database to ask in does not exist"),
             Self::OtherRole => f.write_str("the query returns another role than the one asked for"),
-            Self::Postgres(error) => match error.as_db_error() {
-                Some(error) => write!(f, "{} {}", error.code().code(), error.message()),
-                None => write!(f, "{error}"),
-            },
+            Self::Postgres(error) => f.write_str(&control::said(error)),
             Self::TimedOut => f.write_str("no answer in time"),
         }
     }
