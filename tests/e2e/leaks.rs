@@ -222,4 +222,4 @@ fn undo(site: &Site) {
 }
 
 /// Of each version.
-const ROUNDS: u64 = 500;
+const ROUNDS: u64 = 1_000;

@@ -92,9 +92,10 @@ fn in_block(begin: &str, chosen: &[String]) -> Vec<Vec<u8>> {
 }
 
 const IN_BLOCK: &[&str] = &[
-    "SELECT name, setting FROM pg_settings WHERE name NOT LIKE 'plpgsql.%' \
-     AND (source = 'session' OR setting IS DISTINCT FROM reset_val OR name = 'port')",
-    "SELECT count(*) FROM pg_settings WHERE name NOT LIKE 'plpgsql.%'",
+    // Both in one look: that is most of what a round costs.
+    "SELECT count(*), array_agg((name, setting)) FILTER \
+     (WHERE source = 'session' OR setting IS DISTINCT FROM reset_val OR name = 'port') \
+     FROM pg_settings WHERE name NOT LIKE 'plpgsql.%'",
     "SELECT coalesce(current_setting('left.custom', true), '')",
     "SELECT session_user, current_user, current_schemas(false)",
     "SELECT pg_listening_channels()",
