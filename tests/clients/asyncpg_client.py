@@ -68,6 +68,15 @@ async def changing_tables(connection):
     await connection.execute("ALTER TABLE asyncpg_shape ADD b int DEFAULT 2")
     # asyncpg prepares a statement again when the server says that its result has changed.
     assert tuple(await connection.fetchrow(star)) == (1, 2)
+    # No text shows this change. Another connection prepares the statement after it, and need not hear of it.
+    await connection.execute("DO 'BEGIN ALTER TABLE asyncpg_shape ADD c int DEFAULT 3; END'")
+    other = await asyncpg.connect(statement_cache_size=100)
+    try:
+        statement = await other.prepare(star)
+        assert tuple(await statement.fetchrow()) == (1, 2, 3)
+    finally:
+        await other.close()
+    assert tuple(await connection.fetchrow(star)) == (1, 2, 3)
 
 
 async def transactions(connection):

@@ -110,6 +110,11 @@ def changing_tables():
         first.execute("ALTER TABLE psycopg_shape ADD b int DEFAULT 2")
         with connect(autocommit=True) as second:
             assert second.execute(star, prepare=True).fetchone() == (1, 2), "prepared after the change"
+            # No text shows this change. libpq asks for the columns each time, so nobody need hear of it.
+            first.execute("DO 'BEGIN ALTER TABLE psycopg_shape ADD c int DEFAULT 3; END'")
+            assert second.execute(star, prepare=True).fetchone() == (1, 2, 3)
+            with connect() as third:
+                assert third.execute(star, prepare=True).fetchone() == (1, 2, 3), "first in its transaction"
 
 
 def settings_of_literals():

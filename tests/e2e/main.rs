@@ -36,3 +36,4 @@ mod programs;
 mod replication;
 mod routing;
 mod settings;
+mod stale;

@@ -408,17 +408,10 @@ impl Relay {
         }
         match took.then {
             AfterReplies::Input | AfterReplies::Prepared => {}
-            AfterReplies::Release(proof) => {
-                let server = self.server.take().expect("only a linked session is released");
-                let state = self.session.unlink();
-                self.entered.entry.is_idle();
-                // Bytes behind the last reply are nothing that we asked for: the server is about to go.
-                if took.bytes == input.len() && self.to_and_from_server.unsent() == 0 {
-                    self.pool.give_back(server, state, &proof);
-                } else {
-                    self.pool.discard(server);
-                }
-                self.to_and_from_server = Backlog::default();
+            AfterReplies::Release(proof) => self.release(&proof, took.bytes == input.len()),
+            AfterReplies::Renewed(proof, bytes) => {
+                self.release(&proof, took.bytes == input.len());
+                self.read_again(bytes);
             }
             AfterReplies::SendAgain(bytes) => self.send_again(bytes),
             AfterReplies::ServerEnds => {

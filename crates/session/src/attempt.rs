@@ -1,7 +1,8 @@
-//! A read that may be sent again: its bytes, and what of its answer has been held back.
+//! A segment that may be sent again: its bytes, and what of its answer has been held back.
 //!
 //! Why: while the client has been shown nothing, a standby that fails costs it nothing; the same bytes go to another
-//! node. Only proven reads are kept here.
+//! node. Only proven reads may move so. What else is kept is sent again only if the server refused to begin it, since it
+//! had prepared a statement before a schema changed (`stale.rs`).
 //!
 //! Invariant: once a byte of the answer is shown, nothing that is in flight is sent again.
 
@@ -10,11 +11,13 @@ use pgweir_cluster::NodeSet;
 use crate::segment::Needs;
 use crate::statements::{NameChange, Unnamed};
 
-/// The segments that went to a standby and are not answered yet.
+/// The segments that were sent, may be sent again, and are not answered yet.
 #[derive(Debug, Default)]
 pub(crate) struct Attempt {
-    /// The client's bytes of all segments in flight, while `state` is hidden.
+    /// The client's bytes of all segments in flight, while `state` is not open.
     bytes: Vec<u8>,
+    /// How many bytes at the end of those have not been sent; of a segment that cannot move.
+    unsent: u32,
     /// What the segments in flight did to the client's statement names.
     names: Vec<NameChange>,
     /// What the client's unnamed statement was before the segments in flight; else a buffer for the next one.
@@ -33,8 +36,12 @@ enum State {
     /// The answer may be shown as it comes.
     #[default]
     Open,
-    /// Nothing of the answer has been shown.
-    Hidden,
+    /// Nothing of the answer has been shown; any node may be asked.
+    Movable,
+    /// Nothing of the answer has been shown; only a server that refused to begin may be asked again.
+    Fixed,
+    /// Nothing is in flight: what is kept is given again once the server at hand is at rest.
+    Renewing,
 }
 
 /// What the unnamed statement of an attempt is.
@@ -69,18 +76,53 @@ impl Attempt {
     pub(crate) fn begin(&mut self, segment: &[u8], in_flight: InFlight, limit: usize, out: &mut Vec<u8>) {
         if in_flight == InFlight::Nothing {
             self.show(out);
-            self.state = State::Hidden;
+            self.state = State::Movable;
         }
-        if self.state == State::Hidden && self.bytes.len() + segment.len() <= limit {
+        if self.state == State::Movable && self.bytes.len() + segment.len() <= limit {
             self.bytes.extend_from_slice(segment);
         } else {
             self.show(out);
         }
     }
 
-    /// Whether replies are held back, and all that is in flight could be sent again.
+    /// Keeps a segment that is about to be sent, message by message, while nothing else is in flight.
+    pub(crate) fn begin_fixed(&mut self, segment: &[u8]) {
+        debug_assert!(!self.is_hidden(), "what was kept before is answered");
+        self.state = State::Fixed;
+        self.bytes.extend_from_slice(segment);
+        self.unsent = u32::try_from(segment.len()).unwrap_or(u32::MAX);
+    }
+
+    /// So many bytes of the client are about to be sent, or were.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.unsent = self.unsent.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Something is sent next. Behind a segment that cannot move it would be lost if that was sent again.
+    pub(crate) fn goes_on(&mut self, out: &mut Vec<u8>) {
+        if self.state == State::Fixed && self.unsent == 0 {
+            self.show(out);
+        }
+    }
+
+    /// Whether replies are held back.
     pub(crate) fn is_hidden(&self) -> bool {
-        self.state == State::Hidden
+        matches!(self.state, State::Movable | State::Fixed)
+    }
+
+    /// Whether replies are held back, and all that is in flight could be asked of another node.
+    pub(crate) fn may_move(&self) -> bool {
+        self.state == State::Movable
+    }
+
+    /// Keeps what was taken back until the server at hand is at rest.
+    pub(crate) fn renew(&mut self, bytes: Vec<u8>) {
+        self.bytes = bytes;
+        self.state = State::Renewing;
+    }
+
+    pub(crate) fn is_renewing(&self) -> bool {
+        self.state == State::Renewing
     }
 
     /// The bytes of the segments in flight.
@@ -118,7 +160,7 @@ impl Attempt {
 
     /// The answer is about to be shown: gives what was held back.
     pub(crate) fn show(&mut self, out: &mut Vec<u8>) {
-        if self.state == State::Hidden {
+        if self.is_hidden() {
             out.append(&mut self.withheld);
             self.open();
         }

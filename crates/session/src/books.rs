@@ -100,7 +100,7 @@ impl Session {
             Owed::Bind(_)
             | Owed::Close(..)
             | Owed::CopyEnd
-            | Owed::Describe
+            | Owed::Describe(_)
             | Owed::Execute(_)
             | Owed::FunctionCall
             | Owed::Local(_, None)

@@ -39,6 +39,8 @@ pub enum Event {
     Unpinned,
     /// A transaction (or an autocommitted statement) ended.
     TransactionEnded,
+    /// A server had parsed a statement before a schema changed: it is parsed anew, and the client does not notice.
+    Renewed,
     /// A standby refused as a write what was taken for a read.
     StandbyRefused,
     /// An error of the server was passed on.

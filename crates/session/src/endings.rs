@@ -89,7 +89,10 @@ impl Session {
             self.ledger.clear();
             return OnServerLost::Unnoticed;
         };
-        if link.role == NodeRole::Standby && (self.attempt.is_hidden() || self.is_preparing()) {
+        if self.attempt.is_renewing() {
+            return OnServerLost::SendAgain(self.take_back());
+        }
+        if link.role == NodeRole::Standby && (self.attempt.may_move() || self.is_preparing()) {
             self.attempt.tried.insert(link.node);
             return OnServerLost::SendAgain(self.take_back());
         }
@@ -139,7 +142,7 @@ impl Session {
     #[must_use]
     pub fn can_ask_elsewhere(&self) -> bool {
         let standby = self.link.as_ref().is_some_and(|link| link.role == NodeRole::Standby);
-        standby && !self.ledger.is_empty() && self.attempt.is_hidden()
+        standby && !self.ledger.is_empty() && self.attempt.may_move()
     }
 
     /// Undoes everything that is in flight on a server that will not answer.

@@ -14,6 +14,7 @@ use crate::bound;
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::error::SessionError;
+use crate::failures::ends_failed_block;
 use crate::ledger::{Audience, Owed, Parsed};
 use crate::lent::{Lending, may_name_statements};
 use crate::names::Judged;
@@ -397,19 +398,23 @@ impl Session {
             body::Target::Portal(_) => None,
             body::Target::Statement(b"") => Some((self.ensure_unnamed(step), None)),
             body::Target::Statement(name) => {
-                self.ensure_named(name, step).map(|(ensured, id, _)| (ensured, Some(id)))
+                self.ensure_named(name, step).map(|(ensured, id, statement)| (ensured, Some((id, statement))))
             }
         };
-        match ensured {
+        let of = match ensured {
             Some((Ensured::Wait, _)) => return self.wait(step),
             Some((Ensured::Refused, _)) => return Advance::By(frame.len()),
-            Some((Ensured::Yes, Some(id))) => {
+            Some((Ensured::Yes, Some((id, statement)))) => {
                 say::frame(step.to_server, b'D', &[b"S", &id.server_name(), b"\0"]);
+                Some(statement)
             }
-            Some((Ensured::Yes, None)) | None => step.to_server.extend_from_slice(frame),
-        }
+            Some((Ensured::Yes, None)) | None => {
+                step.to_server.extend_from_slice(frame);
+                None
+            }
+        };
         self.opens(OpenSegment::Prepared);
-        self.ledger.promise(Owed::Describe);
+        self.ledger.promise(Owed::Describe(of));
         Advance::By(frame.len())
     }
 
@@ -472,20 +477,6 @@ const TOO_LONG: Verdict = Verdict {
     binds: None,
     leaves: Leaves::Unknown,
 };
-
-/// Whether a failed transaction block takes such a statement.
-const fn ends_failed_block(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Commit
-            | Kind::CommitAndChain
-            | Kind::Empty
-            | Kind::PrepareTransaction
-            | Kind::Rollback
-            | Kind::RollbackAndChain
-            | Kind::RollbackTo
-    )
-}
 
 /// Bind's header, portal and statement name; `rest` bytes of the client's body follow.
 fn write_bind_head(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: usize) {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use pgweir_sql::{BeginMode, Isolation, Kind, Target, Verdict, decide};
 use pgweir_wire::body::{self, BindNames, Parse, executed_portal, query_text};
-use pgweir_wire::frame::HEADER_BYTES;
-use pgweir_wire::{Header, TransactionStatus, say};
+use pgweir_wire::{TransactionStatus, say};
 
 use crate::effect::{AfterStatement, Event, Step};
+use crate::frames::Frames;
 use crate::ledger::{Audience, Owed};
 use crate::modes::is_plain_list;
 use crate::segment::{Extent, Needs, Segment};
@@ -284,20 +284,6 @@ fn has_no_parameters(rest: &[u8]) -> bool {
     };
     let [0, 0, high, low, results @ ..] = rest else { return false };
     results.len() == usize::from(u16::from_be_bytes([*high, *low])) * 2
-}
-
-/// The messages of a segment.
-struct Frames<'a>(&'a [u8]);
-
-impl<'a> Iterator for Frames<'a> {
-    type Item = (u8, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let header = Header::read(self.0).ok()??;
-        let (frame, rest) = self.0.split_at_checked(header.total())?;
-        self.0 = rest;
-        Some((header.tag, &frame[HEADER_BYTES..]))
-    }
 }
 
 impl Bound {

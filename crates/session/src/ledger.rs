@@ -35,8 +35,8 @@ pub(crate) enum Owed {
     Bind(Option<Arc<Statement>>),
     /// CloseComplete; ours closes a statement that the server keeps if the Close is dropped.
     Close(Audience, Option<StatementId>),
-    /// ParameterDescription and RowDescription or NoData; of a portal without the first.
-    Describe,
+    /// ParameterDescription and RowDescription or NoData, of this named statement; of a portal without the first.
+    Describe(Option<Arc<Statement>>),
     /// Rows and CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execute(Option<Arc<AfterStatement>>),
     /// FunctionCallResponse and ReadyForQuery.
@@ -91,7 +91,7 @@ impl Owed {
             Self::Question(_) => Audience::Proxy,
             Self::Bind(_)
             | Self::CopyEnd
-            | Self::Describe
+            | Self::Describe(_)
             | Self::Execute(_)
             | Self::FunctionCall
             | Self::Local(..)
@@ -143,7 +143,7 @@ impl Owed {
             self,
             Self::Bind(_)
                 | Self::Close(..)
-                | Self::Describe
+                | Self::Describe(_)
                 | Self::Execute(_)
                 | Self::OwnBind
                 | Self::OwnExecute
@@ -227,6 +227,11 @@ impl Ledger {
     /// Whether a ReadyForQuery is owed: then the server answers what was sent before it without being asked to.
     pub(crate) const fn owes_ready(&self) -> bool {
         self.readies > 0
+    }
+
+    /// Whether the replies to several segments are owed.
+    pub(crate) const fn owes_several(&self) -> bool {
+        self.readies > 1
     }
 
     /// Whether the last that was asked is our own question.

@@ -140,7 +140,7 @@ impl Session {
     pub(crate) fn kept_apart(&self, mut statement: Statement, kind: Kind) -> Statement {
         let text = statement.text();
         if may_name_statements(kind) && !pgweir_sql::statement_names(text).is_empty() {
-            statement.id = statement.id.under(self.namer.salt_of_session(self.id, 0));
+            statement.keep_apart(self.namer.salt_of_session(self.id, 0));
         }
         statement
     }

@@ -18,6 +18,8 @@ mod effect;
 mod endings;
 mod error;
 mod extended;
+mod failures;
+mod frames;
 mod held;
 mod hold;
 mod ledger;
@@ -42,6 +44,7 @@ mod server;
 mod session;
 mod settings;
 mod sharing;
+mod stale;
 mod statements;
 mod terms;
 

@@ -4,16 +4,16 @@
 //! client unchanged are handed on as one run; rows are never looked into.
 
 use pgweir_wire::frame::HEADER_BYTES;
-use pgweir_wire::say::{self, Complaint, Severity};
-use pgweir_wire::{BackendTag, ErrorFields, Header, SqlState, TransactionStatus, body};
+use pgweir_wire::say::{self, Complaint};
+use pgweir_wire::{BackendTag, Header, TransactionStatus, body};
 
-use crate::dispatch::{Block, CopyIn, Skipping};
-use crate::effect::{Event, Step};
+use crate::dispatch::{Block, CopyIn};
+use crate::effect::Step;
 use crate::endings::AtRest;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed};
 use crate::session::{Pinned, Preparing, Session, linked};
-use crate::terms::{NodeRole, PoolMode};
+use crate::terms::PoolMode;
 
 /// How much of the server's bytes a step took, and what follows from them.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub enum AfterReplies {
     Prepared,
     /// The server is free: unlink it and give it back.
     Release(AtRest),
+    /// As for `Release`; and give these bytes of the client again, before any others.
+    Renewed(AtRest, Vec<u8>),
     /// The node cannot answer: close the server, and give these bytes of the client again, before any others.
     SendAgain(Vec<u8>),
     /// The server ended its session; the client has been told, and its session ends too.
@@ -62,9 +64,11 @@ struct Run<'a> {
 }
 
 /// What becomes of one reply.
-enum Pass {
+pub(crate) enum Pass {
     Forward,
     Swallow,
+    /// As `Swallow`; and what was not told yet belongs to an answer that is given up.
+    GiveUp,
     /// The client gets this error instead.
     Instead(Complaint<'static>, String),
     /// The end of a step.
@@ -106,12 +110,18 @@ impl Session {
             }
             match pass {
                 Pass::Forward => {
-                    if is_decisive(tag) || self.ledger.is_empty() {
+                    // What runs on the primary may take long, and tell how it goes on.
+                    let runs = tag == BackendTag::NoticeResponse && !self.attempt.may_move();
+                    if is_decisive(tag) || runs || self.ledger.is_empty() {
                         self.attempt.show(step.to_client);
                     }
                     self.reply_rest = ReplyRest::Forward(header.total());
                 }
                 Pass::Swallow => self.reply_rest = ReplyRest::Swallow(header.total()),
+                Pass::GiveUp => {
+                    run.start = run.at;
+                    self.reply_rest = ReplyRest::Swallow(header.total());
+                }
                 Pass::Instead(complaint, message) => {
                     self.attempt.show(step.to_client);
                     self.tell_run(&mut run, step);
@@ -121,7 +131,7 @@ impl Session {
                 Pass::End(then, audience) => {
                     match (&then, audience) {
                         // What was held back of an answer that is given up was never shown.
-                        (AfterReplies::SendAgain(_), _) => {}
+                        (AfterReplies::SendAgain(_) | AfterReplies::Renewed(..), _) => {}
                         (_, Audience::Proxy) => self.tell_run(&mut run, step),
                         (_, Audience::Client) => {
                             self.attempt.show(step.to_client);
@@ -227,11 +237,12 @@ impl Session {
             | BackendTag::CopyOutResponse
             | BackendTag::FunctionCallResponse
             | BackendTag::ParameterDescription => self.for_head(not_owed),
-            BackendTag::RowDescription => self
-                .ledger
-                .settle(|owed| matches!(owed, Owed::Describe))
-                .map_or_else(|| self.for_head(not_owed), |_| Ok(Pass::Forward)),
-            BackendTag::NoData => self.settle(|owed| matches!(owed, Owed::Describe), not_owed),
+            BackendTag::RowDescription if !matches!(self.ledger.head(), Some(Owed::Describe(_))) => {
+                self.for_head(not_owed)
+            }
+            BackendTag::RowDescription | BackendTag::NoData => {
+                self.settle(|owed| matches!(owed, Owed::Describe(_)), not_owed)
+            }
             BackendTag::BindComplete => {
                 self.settle(|owed| matches!(owed, Owed::Bind(_) | Owed::OwnBind), not_owed)
             }
@@ -262,7 +273,7 @@ impl Session {
     /// A reply that belongs to the oldest promise and does not settle it.
     fn for_head(&self, not_owed: SessionError) -> Result<Pass, SessionError> {
         match self.ledger.head() {
-            Some(Owed::Execute(_) | Owed::Describe | Owed::FunctionCall) => Ok(Pass::Forward),
+            Some(Owed::Execute(_) | Owed::Describe(_) | Owed::FunctionCall) => Ok(Pass::Forward),
             Some(Owed::SimpleQuery(Audience::Client, _)) => Ok(Pass::Forward),
             Some(Owed::SimpleQuery(Audience::Proxy, _) | Owed::OwnExecute | Owed::Restored) => {
                 Ok(Pass::Swallow)
@@ -278,6 +289,9 @@ impl Session {
         not_owed: SessionError,
     ) -> Result<Pass, SessionError> {
         let owed = self.ledger.settle(expected).ok_or(not_owed)?;
+        if let Owed::Bind(Some(statement)) | Owed::Describe(Some(statement)) = &owed {
+            statement.was_used();
+        }
         Ok(match owed.audience() {
             Audience::Client => Pass::Forward,
             Audience::Proxy => Pass::Swallow,
@@ -348,61 +362,6 @@ impl Session {
         Ok(Pass::Forward)
     }
 
-    /// An error: decides whether the client sees it, and drops what the server will not answer any more.
-    fn failed(&mut self, body: &[u8], step: &mut Step<'_>) -> Result<Pass, SessionError> {
-        let fields = ErrorFields::new(body);
-        let head = self.ledger.head();
-        if let Some(Owed::SimpleQuery(Audience::Proxy, _)) = head {
-            // A standby may not know yet what a setting names, such as a role.
-            let node_fails = fields.is_fatal() || linked(&mut self.link).role == NodeRole::Standby;
-            if (self.is_preparing() || self.attempt.is_hidden()) && node_fails {
-                return Ok(self.send_again());
-            }
-            self.refused = Some(body.to_vec());
-            return Err(SessionError::SettingsRefused);
-        }
-        if let Some(Owed::Restored) = head {
-            if self.status == TransactionStatus::Failed {
-                return Ok(Pass::Swallow);
-            }
-            self.refused = Some(body.to_vec());
-            return Err(SessionError::SettingsRefused);
-        }
-        if is_stale_statement(fields) {
-            self.namer.schema_changed();
-        }
-        let standby = linked(&mut self.link).role == NodeRole::Standby;
-        if standby && self.attempt.is_hidden() && node_is_at_fault(fields.sqlstate()) {
-            self.learn_from(fields.sqlstate(), step);
-            return Ok(self.send_again());
-        }
-        let instead = self.heard_instead(fields);
-        self.copy_in = CopyIn::No;
-        self.outcome = Outcome::Failed;
-        if self.drop_failed() {
-            // What was lent to a simple query could not be parsed: the server skips the query, which has no Sync.
-            step.to_server.extend_from_slice(say::SYNC);
-            self.ledger.promise(Owed::Sync(Audience::Client));
-            self.skipping = Skipping::No;
-        }
-        step.events.push(Event::ServerError(fields.sqlstate()));
-        if fields.is_fatal() {
-            return Ok(Pass::End(AfterReplies::ServerEnds, Audience::Client));
-        }
-        Ok(instead.map_or(Pass::Forward, |(sqlstate, message)| {
-            Pass::Instead(Complaint { severity: Severity::Error, sqlstate, message: "", hint: None }, message)
-        }))
-    }
-
-    /// Leaves the node at hand: another one is asked, and the client does not notice.
-    fn send_again(&mut self) -> Pass {
-        let link = linked(&mut self.link);
-        if link.role == NodeRole::Standby {
-            self.attempt.tried.insert(link.node);
-        }
-        Pass::End(AfterReplies::SendAgain(self.take_back()), Audience::Proxy)
-    }
-
     /// ReadyForQuery: the only word that proves rest.
     fn ready(&mut self, body: &[u8], step: &mut Step<'_>) -> Result<Pass, SessionError> {
         let not_owed = SessionError::ServerReply { tag: BackendTag::ReadyForQuery.byte() };
@@ -441,7 +400,9 @@ impl Session {
             self.lexing = link.server.lexing();
             return Ok(Pass::End(AfterReplies::Prepared, audience));
         }
-        link.preparing = Preparing::No;
+        if self.ledger.is_empty() {
+            link.preparing = Preparing::No;
+        }
         if let Owed::Question(_) = owed {
             self.conclude(step);
         }
@@ -457,6 +418,9 @@ impl Session {
             Some(_) if self.must_ask() && !matches!(owed, Owed::Question(_)) => {
                 self.ask(step);
                 if audience == Audience::Proxy { Pass::Swallow } else { Pass::Forward }
+            }
+            Some(proof) if self.attempt.is_renewing() => {
+                Pass::End(AfterReplies::Renewed(proof, self.attempt.take().bytes), Audience::Proxy)
             }
             Some(proof) if !held => Pass::End(AfterReplies::Release(proof), audience),
             Some(_) | None if audience == Audience::Proxy => Pass::Swallow,
@@ -477,21 +441,5 @@ const fn is_decisive(tag: BackendTag) -> bool {
             | BackendTag::ParameterStatus
             | BackendTag::ParseComplete
             | BackendTag::RowDescription
-    )
-}
-
-/// Whether the error says that a prepared statement would now return other columns, since a schema changed: clients
-/// that know of this prepare it again.
-fn is_stale_statement(fields: ErrorFields<'_>) -> bool {
-    &fields.sqlstate().0 == b"0A000" && fields.routine() == Some(b"RevalidateCachedQuery")
-}
-
-/// Whether the error says that this standby cannot answer now, and another node may.
-///
-/// Manual: Appendix A; Hot Standby, "Handling Query Conflicts".
-fn node_is_at_fault(sqlstate: SqlState) -> bool {
-    matches!(
-        &sqlstate.0,
-        b"25006" | b"40001" | b"53300" | b"55000" | b"57P01" | b"57P02" | b"57P03" | b"0A000"
     )
 }

@@ -29,6 +29,8 @@ pub(crate) struct Segment {
     put_off: Needs,
     /// What its messages are, apart from the last.
     pub(crate) begins: Begins,
+    /// Whether it uses named statements.
+    pub(crate) names: Names,
     runs: Runs,
     unnamed: Origin,
     doubt: Doubt,
@@ -67,6 +69,13 @@ pub(crate) enum Begins {
     /// It is a simple query, a function call, or a Sync alone.
     Simple,
     Extended,
+}
+
+/// Whether a segment uses named statements, which servers may have parsed for somebody before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Names {
+    None,
+    Some,
 }
 
 /// Whether a segment binds or runs a statement.
@@ -126,6 +135,7 @@ impl Segment {
             wants: Wants::default(),
             put_off: Needs::Nothing,
             begins: Begins::Simple,
+            names: Names::None,
             runs: Runs::No,
             unnamed: Origin::Earlier,
             doubt: Doubt::None,
@@ -253,6 +263,9 @@ impl Segment {
 
     /// A statement is used. The unnamed one that this segment parsed was counted there.
     fn uses(&mut self, name: &[u8], known: &mut Known<'_>) {
+        if !name.is_empty() {
+            self.names = Names::Some;
+        }
         if name.is_empty() && self.unnamed == Origin::Own {
             self.need(Needs::Read);
         } else {

@@ -191,6 +191,7 @@ impl Session {
             let rest = &input[bytes..];
             let taken = self.pass(rest, step);
             if taken > 0 {
+                self.attempt.sent(taken);
                 bytes += taken;
                 continue;
             }
@@ -214,9 +215,14 @@ impl Session {
                 self.leave_standby(step);
                 break Next::Replies;
             }
+            self.attempt.goes_on(step.to_client);
+            self.keep_for_renewal(rest, step);
             let advance = if self.must_hold() { self.hold(rest, step)? } else { self.forward(rest, step)? };
             match advance {
-                Advance::By(taken) => bytes += taken,
+                Advance::By(taken) => {
+                    self.attempt.sent(taken);
+                    bytes += taken;
+                }
                 Advance::Until(next) => break next,
             }
         };
@@ -364,7 +370,7 @@ impl Session {
             Some(link) if link.role == NodeRole::Primary => false,
             Some(_) if self.held.is_begun() => true,
             // What goes out with a BEGIN can be sent to another standby as long as nothing of it was shown.
-            Some(_) if self.held.is_sent() => self.attempt.is_hidden(),
+            Some(_) if self.held.is_sent() => self.attempt.may_move(),
             Some(_) => self.status == TransactionStatus::Idle && self.pinned == Pinned::No,
         }
     }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use pgweir_wire::body::Parse;
 
@@ -115,6 +115,10 @@ pub(crate) struct Statement {
     pub(crate) definition: Box<[u8]>,
     pub(crate) judged: Judged,
     pub(crate) after: Option<Arc<AfterStatement>>,
+    /// What tells it apart from others of its text.
+    apart: Salt,
+    /// Whether a server bound or described it since the client parsed it.
+    used: AtomicBool,
 }
 
 impl Statement {
@@ -130,7 +134,45 @@ impl Statement {
         after: Option<Arc<AfterStatement>>,
     ) -> Self {
         let definition = [parse.text, b"\0", parse.types].concat().into_boxed_slice();
-        Self { name: parse.name.into(), id: namer.name(parse.text, parse.types), definition, judged, after }
+        Self {
+            name: parse.name.into(),
+            id: namer.name(parse.text, parse.types),
+            definition,
+            judged,
+            after,
+            apart: Salt::default(),
+            used: AtomicBool::new(false),
+        }
+    }
+
+    /// No other session's statement has its name on servers.
+    pub(crate) fn keep_apart(&mut self, salt: Salt) {
+        self.id = self.id.under(salt);
+        self.apart = salt;
+    }
+
+    /// A server bound or described it: the client may know what it returns.
+    pub(crate) fn was_used(&self) {
+        self.used.store(true, Relaxed);
+    }
+
+    /// Whether the client may know what it returns.
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
+    /// The same as if it were parsed now.
+    fn renewed(&self, namer: &StatementNamer) -> Self {
+        let types = &self.definition[self.text().len() + 1..];
+        Self {
+            name: self.name.clone(),
+            id: namer.name(self.text(), types).under(self.apart),
+            definition: self.definition.clone(),
+            judged: self.judged,
+            after: self.after.clone(),
+            apart: self.apart,
+            used: AtomicBool::new(false),
+        }
     }
 }
 
@@ -226,6 +268,15 @@ impl ClientStatements {
 
     pub(crate) fn clear(&mut self) {
         self.named = HashMap::new();
+    }
+
+    /// The client's statements are as if it had parsed them now: this one, and those it does not know the results of.
+    pub(crate) fn renew(&mut self, stale: &[u8], namer: &StatementNamer) {
+        for (name, Named { statement, .. }) in &mut self.named {
+            if **name == *stale || !statement.is_used() {
+                *statement = Arc::new(statement.renewed(namer));
+            }
+        }
     }
 }
 
@@ -379,75 +430,4 @@ impl ServerStatements {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_depend_on_text_and_types() {
-        let namer = StatementNamer::default();
-        let name = namer.name(b"select $1", b"\0\0");
-        assert_eq!(name, namer.name(b"select $1", b"\0\0"));
-        assert_ne!(name, namer.name(b"select $1", b"\0\x01\0\0\0\x17"));
-        assert_ne!(name, namer.name(b"select $1\0", b"\0"));
-        let digits = format!("pgweir_{:032x}", name.0);
-        assert_eq!(str::from_utf8(&name.server_name()), Ok(&digits[..]));
-        namer.schema_changed();
-        assert_ne!(name, namer.name(b"select $1", b"\0\0"), "a server would refuse what it parsed before");
-    }
-
-    #[test]
-    fn a_name_is_shared_only_under_equal_settings() {
-        let namer = StatementNamer::default();
-        let id = namer.name(b"select", b"");
-        let named = |zone: &str| {
-            let settings = [("timezone".to_owned(), SettingValue::Sql(zone.to_owned()))];
-            id.under(namer.salt_of_settings(settings.iter().map(|(name, value)| (name, value))))
-        };
-        assert_eq!(id.under(namer.salt_of_settings(std::iter::empty())), id);
-        assert_eq!(named("'UTC'"), named("'UTC'"));
-        assert_ne!(named("'UTC'"), named("'Asia/Tokyo'"));
-        let alone = |session, change| id.under(namer.salt_of_session(session, change));
-        assert_eq!(alone(1, 0), alone(1, 0));
-        assert!(alone(1, 0) != alone(2, 0) && alone(1, 0) != alone(1, 1) && alone(1, 0) != id);
-    }
-
-    #[test]
-    fn the_least_used_statement_makes_room() {
-        let mut server = ServerStatements::default();
-        let [a, b, c] = [1, 2, 3].map(StatementId);
-        for id in [a, b] {
-            assert_eq!(server.add(id, 0, 2), None);
-            server.parsed(id);
-        }
-        assert_eq!(server.touch(a), Presence::Yes);
-        assert_eq!(server.add(c, 1, 2), Some(b));
-        assert_eq!(server.touch(b), Presence::Since(1), "the Close may yet be skipped");
-        server.closed(b);
-        assert_eq!((server.touch(b), server.len()), (Presence::No, 2));
-    }
-
-    #[test]
-    fn a_later_change_of_a_name_is_not_undone_with_an_earlier_one() {
-        let namer = StatementNamer::default();
-        let verdict = pgweir_sql::Classifier::new(pgweir_sql::Settings::default(), 1).classify(
-            b"SELECT 1",
-            pgweir_sql::Lexing::default(),
-            None,
-        );
-        let named = |text: &[u8]| Named {
-            statement: Arc::new(Statement::new(
-                &namer,
-                &Parse { name: b"s", text, types: b"\0\0" },
-                Judged::unseen(verdict),
-                None,
-            )),
-            defined_in: 0,
-        };
-        let mut names = ClientStatements::default();
-        let first = names.define(b"s", named(b"SELECT 1"));
-        names.forget(b"s");
-        names.define(b"s", named(b"SELECT 2"));
-        names.undo(first);
-        assert!(names.get(b"s").unwrap().definition.starts_with(b"SELECT 2"));
-    }
-}
+mod tests;

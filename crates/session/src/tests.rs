@@ -19,6 +19,7 @@ mod settings;
 mod shell;
 mod simple;
 mod simulation;
+mod stale;
 
 use frames::shown;
 use model::{Model, Shared};

@@ -74,7 +74,9 @@ impl Relay {
                         Tally::add_time(&tally.transaction_us, began.elapsed());
                     }
                 }
-                Event::StandbyRefused => self.pool.settings.load().catalog.may_have_changed(),
+                Event::Renewed | Event::StandbyRefused => {
+                    self.pool.settings.load().catalog.may_have_changed()
+                }
                 Event::ServerError(sqlstate) => {
                     self.metrics.faults.add(Fault::ServerError);
                     if let Some(server) = &self.server

@@ -26,6 +26,8 @@ use crate::NodeRole;
 pub(super) struct Database {
     pub(super) committed: Vec<String>,
     pub(super) sequence: u64,
+    /// How often the columns of the table changed.
+    pub(super) shape: u64,
     /// How often each write was run, committed or not.
     pub(super) ran: BTreeMap<String, usize>,
     /// What a standby was asked to write outside of a READ ONLY block.
@@ -45,7 +47,8 @@ pub(super) struct Model {
     unflushed: Vec<u8>,
     /// What was sent and not taken yet.
     pub(super) output: Vec<u8>,
-    statements: BTreeMap<Vec<u8>, Command>,
+    /// With the shape of the table when they were parsed.
+    statements: BTreeMap<Vec<u8>, (Command, u64)>,
     portals: BTreeMap<Vec<u8>, Portal>,
     transaction: Option<Transaction>,
     skips: bool,
@@ -265,24 +268,34 @@ impl Model {
             let name = String::from_utf8_lossy(parse.name);
             return Err(("42P05", format!("prepared statement \"{name}\" already exists")));
         }
-        self.statements.insert(parse.name.to_vec(), command);
+        let shape = self.database.borrow().shape;
+        self.statements.insert(parse.name.to_vec(), (command, shape));
         self.say(b'1', b"");
         Ok(())
     }
 
-    fn statement(&self, name: &[u8]) -> Result<Command, Failed> {
-        self.statements.get(name).cloned().ok_or_else(|| {
+    fn statement(&self, name: &[u8]) -> Result<(Command, u64), Failed> {
+        let found = self.statements.get(name).cloned();
+        let (command, shape) = found.ok_or_else(|| {
             let shown = String::from_utf8_lossy(name);
             let text = format!("prepared statement \"{shown}\" does not exist");
             let unnamed = "unnamed prepared statement does not exist".to_owned();
             ("26000", if name.is_empty() { unnamed } else { text })
-        })
+        })?;
+        Ok((command, shape))
+    }
+
+    /// PostgreSQL plans a statement again when something that it reads has changed.
+    fn replan(&self, command: &Command, shape: u64) -> Result<(), Failed> {
+        let stale = command.returns_whole_rows() && shape != self.database.borrow().shape;
+        if stale { Err(("0A000", STALE.to_owned())) } else { Ok(()) }
     }
 
     fn bind(&mut self, body: &[u8]) -> Result<(), Failed> {
         let names = BindNames::read(body).unwrap();
-        let command = self.statement(names.statement)?;
+        let (command, shape) = self.statement(names.statement)?;
         self.check(&command)?;
+        self.replan(&command, shape)?;
         let values = &body[names.bytes..];
         let command = match values.get(8..values.len() - 2) {
             Some(b"bad") => return Err(("22P02", "invalid input syntax".to_owned())),
@@ -300,9 +313,10 @@ impl Model {
     fn describe(&mut self, target: Target<'_>) -> Result<(), Failed> {
         let command = match target {
             Target::Statement(name) => {
-                let command = self.statement(name)?;
+                let (command, shape) = self.statement(name)?;
                 self.check(&command)?;
                 self.say(b't', &command.parameters());
+                self.replan(&command, shape)?;
                 command
             }
             Target::Portal(name) => {
@@ -444,8 +458,13 @@ impl Model {
     }
 
     fn fail(&mut self, (sqlstate, message): &Failed) {
-        let complaint = Complaint { severity: Severity::Error, sqlstate, message, hint: None };
-        say::error(&mut self.unflushed, &complaint);
+        if message == STALE {
+            let fields = ["SERROR", "VERROR", "C0A000", &format!("M{STALE}"), "RRevalidateCachedQuery"];
+            self.say(b'E', &[&fields.join("\0"), "\0\0"].concat().into_bytes());
+        } else {
+            let complaint = Complaint { severity: Severity::Error, sqlstate, message, hint: None };
+            say::error(&mut self.unflushed, &complaint);
+        }
         self.flush();
         match &mut self.transaction {
             Some(transaction) if transaction.explicit => transaction.failed = true,
@@ -467,6 +486,9 @@ impl Model {
         self.flush();
     }
 }
+
+/// What PostgreSQL says of a statement that was prepared before the columns changed.
+const STALE: &str = "cached plan must not change result type";
 
 fn no_portal() -> Failed {
     ("34000", "portal does not exist".to_owned())

@@ -100,7 +100,7 @@ fn run(seed: u64) {
             let Ok(took) = session.on_server(&replies, &mut step) else { return };
             match took.then {
                 AfterReplies::Input | AfterReplies::Prepared => {}
-                AfterReplies::Release(_) => drop(session.unlink()),
+                AfterReplies::Release(_) | AfterReplies::Renewed(..) => drop(session.unlink()),
                 AfterReplies::SendAgain(mut bytes) => {
                     drop(session.unlink());
                     bytes.append(&mut input);

@@ -157,6 +157,16 @@ impl Shell {
         self.end = None;
     }
 
+    /// The table gets other columns, by a connection that is not ours.
+    pub(super) fn change_columns(&mut self) {
+        self.database.borrow_mut().shape += 1;
+    }
+
+    /// How often a write was run, committed or not.
+    pub(super) fn times_run(&self, what: &str) -> usize {
+        self.database.borrow().ran.get(what).copied().unwrap_or_default()
+    }
+
     /// The client sends bytes.
     pub(super) fn send(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
@@ -351,6 +361,11 @@ impl Shell {
                     assert!(rest.is_empty(), "a server that has more to say is not at rest");
                     return self.give_back(&proof);
                 }
+                AfterReplies::Renewed(proof, bytes) => {
+                    assert!(rest.is_empty(), "a server that has more to say is not at rest");
+                    self.give_back(&proof);
+                    return self.read_again(bytes);
+                }
                 AfterReplies::SendAgain(bytes) => return self.send_again(bytes),
                 AfterReplies::ServerEnds => return self.end = Some(End::ServerEnded),
             }
@@ -369,11 +384,15 @@ impl Shell {
         self.idle.push(server);
     }
 
-    fn send_again(&mut self, mut bytes: Vec<u8>) {
+    fn send_again(&mut self, bytes: Vec<u8>) {
         if self.session.is_linked() {
             drop(self.session.unlink());
         }
         self.server = None;
+        self.read_again(bytes);
+    }
+
+    fn read_again(&mut self, mut bytes: Vec<u8>) {
         self.arrived += bytes.len();
         bytes.append(&mut self.input);
         self.input = bytes;

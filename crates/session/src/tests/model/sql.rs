@@ -7,6 +7,10 @@ use crate::NodeRole;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
+    /// Whole rows of the table.
+    All,
+    /// The same, of what it writes.
+    InsertReturning(String),
     Begin {
         read_only: Option<bool>,
         tag: &'static str,
@@ -93,6 +97,7 @@ pub(super) fn command(text: &str) -> Option<Command> {
         "SELECT $1::text" => Command::Parameter(None),
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY" => default_read_only("on"),
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE" => default_read_only("off"),
+        "SELECT * FROM t" => Command::All,
         "SELECT 1/0" => Command::DivideByZero,
         "SELECT count(*) FROM t" => Command::Count,
         _ if Change::read(text).is_some() => Command::State(Change::read(text)?),
@@ -105,6 +110,7 @@ pub(super) fn command(text: &str) -> Option<Command> {
             Command::SetConfig(calls.collect::<Option<_>>()?)
         }
         _ if text.starts_with("SELECT '") || text.starts_with("VALUES ") => Command::Values(literals()),
+        _ if text.ends_with("RETURNING *") => Command::InsertReturning(literals().pop()?),
         _ if text.starts_with("INSERT INTO t ") => Command::Insert(literals().pop()?),
         _ => {
             if let Some(to) = rest("ROLLBACK TO ") {
@@ -143,8 +149,10 @@ impl Command {
     pub(super) fn columns(&self) -> Option<Vec<u8>> {
         let rows = matches!(
             self,
-            Self::Count
+            Self::All
+                | Self::Count
                 | Self::DivideByZero
+                | Self::InsertReturning(_)
                 | Self::Parameter(_)
                 | Self::SetConfig(..)
                 | Self::Show(_)
@@ -160,6 +168,11 @@ impl Command {
 
     pub(super) fn with(self, value: &str) -> Self {
         if self == Self::Parameter(None) { Self::Parameter(Some(value.to_owned())) } else { self }
+    }
+
+    /// Whether what it returns depends on the columns of the table.
+    pub(super) fn returns_whole_rows(&self) -> bool {
+        matches!(self, Self::All | Self::InsertReturning(_))
     }
 
     fn ends_failed_block(&self) -> bool {
@@ -291,6 +304,11 @@ impl Model {
                 Err(("42809", "cannot copy to view".to_owned()))
             }
             Command::CopyOut => Ok(Answer::CopyOut(vec!["a\n".to_owned(), "b\n".to_owned()])),
+            Command::All => self.all(),
+            Command::InsertReturning(what) => {
+                self.write(what.clone())?;
+                self.all()
+            }
             Command::Count => self.count(),
             Command::DivideByZero => Err(("22012", "division by zero".to_owned())),
             Command::Empty => Ok(Answer::Empty),
@@ -315,6 +333,11 @@ impl Model {
             }
             setting => Ok(set(&mut self.gucs, setting)),
         }
+    }
+
+    fn all(&mut self) -> Result<Answer, Failed> {
+        let shape = self.database.borrow().shape;
+        self.rows(vec![format!("shape {shape}")])
     }
 
     fn count(&mut self) -> Result<Answer, Failed> {

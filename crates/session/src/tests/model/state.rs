@@ -126,11 +126,12 @@ impl Model {
                 if self.statements.contains_key(name.as_bytes()) {
                     return Err(("42P05", format!("prepared statement \"{name}\" already exists")));
                 }
-                self.statements.insert(name.clone().into_bytes(), Command::clone(command));
+                let shape = self.database.borrow().shape;
+                self.statements.insert(name.clone().into_bytes(), (Command::clone(command), shape));
                 done("PREPARE")
             }
             Change::Execute(name) => {
-                let command = self.statement(name.as_bytes())?;
+                let (command, _) = self.statement(name.as_bytes())?;
                 self.run(&command)
             }
             Change::Nextval => {
