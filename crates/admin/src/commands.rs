@@ -8,6 +8,7 @@ use crate::error::ConsoleError;
 use crate::grammar::Word;
 use crate::table::{Column, Row};
 
+mod explain_route;
 mod reload;
 mod show_config;
 mod show_connections;
@@ -16,12 +17,14 @@ mod show_help;
 mod show_lists;
 mod show_nodes;
 mod show_pools;
+mod show_routes;
 mod show_state;
 mod show_stats;
 mod show_users;
 mod show_version;
 mod shutdown;
 
+pub(crate) use explain_route::{EXPLAIN_ROUTE, arguments as explain_route_arguments};
 pub(crate) use show_nodes::{health, role};
 
 /// Every command, in the order of SHOW HELP.
@@ -33,6 +36,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &show_lists::SHOW_LISTS,
     &show_nodes::SHOW_NODES,
     &show_pools::SHOW_POOLS,
+    &show_routes::SHOW_ROUTES,
     &show_connections::SHOW_SERVERS,
     &show_state::SHOW_STATE,
     &show_stats::SHOW_STATS,
@@ -41,6 +45,7 @@ pub(crate) const COMMANDS: &[&Command] = &[
     &show_stats::SHOW_TOTALS,
     &show_users::SHOW_USERS,
     &show_version::SHOW_VERSION,
+    &EXPLAIN_ROUTE,
     &reload::RELOAD,
     &shutdown::SHUTDOWN,
 ];

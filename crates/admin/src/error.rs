@@ -31,6 +31,8 @@ pub enum ConsoleError {
     NoPortal(String),
     /// No statement of this name is prepared.
     NoStatement(String),
+    /// EXPLAIN ROUTE has no answer, and why.
+    NotExplained(String),
     /// Bind brought parameters, and no command has any.
     Parameters {
         /// How many it brought.
@@ -70,6 +72,7 @@ impl ConsoleError {
             Self::DuplicatePortal(_) => "42P03",
             Self::DuplicateStatement(_) => "42P05",
             Self::InvalidCommand(_) => "42601",
+            Self::NotExplained(_) => "22023",
             Self::InvalidLength(_)
             | Self::InvalidMessage
             | Self::Parameters { .. }
@@ -97,6 +100,7 @@ impl ConsoleError {
             | Self::InvalidMessage
             | Self::NoPortal(_)
             | Self::NoStatement(_)
+            | Self::NotExplained(_)
             | Self::Parameters { .. }
             | Self::ReloadFailed(_)
             | Self::ResultFormats { .. }
@@ -130,6 +134,7 @@ impl fmt::Display for ConsoleError {
             Self::MessageTooLong { bytes } => {
                 write!(f, "a message of {bytes} bytes is too long for the console")
             }
+            Self::NotExplained(why) => f.write_str(why),
             Self::NoPortal(name) => write!(f, "portal \"{name}\" does not exist"),
             Self::NoStatement(name) => write!(f, "prepared statement \"{name}\" does not exist"),
             Self::Parameters { given, statement } => write!(

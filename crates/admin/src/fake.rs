@@ -191,6 +191,24 @@ impl Report for Fake {
         Latencies { query, wait: Histogram::default() }
     }
 
+    fn explain(&self, database: Option<&str>, text: &str) -> Result<Vec<ExplainedRow>, String> {
+        match database {
+            Some("nowhere") => Err("there is no database \"nowhere\"".to_owned()),
+            _ => Ok(vec![ExplainedRow { name: "shape", value: text.to_owned() }]),
+        }
+    }
+
+    fn routes(&self) -> Vec<RouteRow> {
+        vec![RouteRow {
+            statement: "select 0".to_owned(),
+            kind: "query",
+            target: "standby",
+            reason: "read",
+            on_standby: 7,
+            on_primary: 1,
+        }]
+    }
+
     fn hints(&self) -> Vec<HintCount> {
         vec![HintCount { outcome: "followed", count: 9 }]
     }

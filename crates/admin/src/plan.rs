@@ -5,7 +5,7 @@
 
 use pgweir_proxy::report::Report;
 
-use crate::commands::{Action, Asked, COMMANDS, Command, Notice};
+use crate::commands::{Action, Asked, COMMANDS, Command, EXPLAIN_ROUTE, Notice, explain_route_arguments};
 use crate::console::Privilege;
 use crate::driver;
 use crate::error::ConsoleError;
@@ -31,6 +31,9 @@ pub(crate) struct Outcome {
 impl Plan {
     /// The plan for `text`, if there is one and a session with `privilege` may run it.
     pub(crate) fn resolve(text: &str, privilege: Privilege) -> Result<Self, ConsoleError> {
+        if let Some(arguments) = explain_route_arguments(text) {
+            return Ok(Self::Command { command: &EXPLAIN_ROUTE, arguments, text: excerpt(text) });
+        }
         let words = grammar::words(text).ok_or_else(|| invalid(text))?;
         if words.is_empty() {
             return Ok(Self::Empty);

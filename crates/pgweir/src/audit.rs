@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use pgweir_proxy::inspect::{Primary, StatementUse};
-use pgweir_sql::{Classifier, Kind, Lexing, Reason, Settings, Target, Wish, explain};
+use pgweir_proxy::inspect::{InspectError, Primary, StatementUse};
+use pgweir_sql::{Classifier, Kind, Lexing, Naming, Reason, Settings, Target, Wish, explain};
 
 /// Whose statements are looked at.
 #[derive(Args)]
@@ -21,6 +21,9 @@ pub(crate) struct AuditArgs {
     /// The database as clients name it.
     #[arg(long, default_value = "postgres")]
     database: String,
+    /// The role as clients name it: its schema may be in the search path.
+    #[arg(long, default_value = "postgres")]
+    user: String,
     /// Statements shown for each reason, those with the most time first; 0: all.
     #[arg(long, default_value_t = 10)]
     top: usize,
@@ -42,14 +45,14 @@ pub(crate) fn run(arguments: &AuditArgs) -> ExitCode {
 
 fn audit(arguments: &AuditArgs) -> Result<String, String> {
     let config = crate::explain::load(&arguments.config)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    runtime.block_on(async {
-        let primary = Primary::find(&config, &arguments.database).await.map_err(|error| error.to_string())?;
-        let uses = primary.statements().await.map_err(|error| error.to_string())?;
+    let asked = async {
+        let mut primary = Primary::find(&config, &arguments.database).await?;
+        let uses = primary.statements().await?;
+        let naming = primary.naming(&arguments.user).await?;
         let title = format!("Database {} on {}, the primary", primary.database, primary.node);
-        Ok(report(&title, &uses, arguments.top))
-    })
+        Ok(report(&title, &uses, naming.as_deref(), arguments.top))
+    };
+    crate::explain::runtime()?.block_on(asked).map_err(|error: InspectError| error.to_string())
 }
 
 /// Statements with the same fate.
@@ -81,7 +84,7 @@ impl Sum {
     }
 }
 
-fn report(title: &str, uses: &[StatementUse], top: usize) -> String {
+fn report(title: &str, uses: &[StatementUse], naming: Option<&Naming>, top: usize) -> String {
     let mut classifier = Classifier::new(Settings::default(), 0);
     let mut groups: BTreeMap<(bool, Reason), Group> = BTreeMap::new();
     let (mut whole, mut unseen, mut blocks) = (Sum::default(), Sum::default(), 0);
@@ -93,7 +96,7 @@ fn report(title: &str, uses: &[StatementUse], top: usize) -> String {
             continue;
         };
         let explanation =
-            explain(&mut classifier, text.as_bytes(), Lexing::default(), None, &Wish::default());
+            explain(&mut classifier, text.as_bytes(), Lexing::default(), naming, &Wish::default());
         let stays = explanation.target == Target::Primary;
         if stays && matches!(explanation.verdict.kind, Kind::Begin(_)) {
             blocks += one.calls;
@@ -179,7 +182,7 @@ mod tests {
             used(None, 2, 500),
         ];
         assert_eq!(
-            report("Database d on a, the primary", &uses, 1),
+            report("Database d on a, the primary", &uses, None, 1),
             "Database d on a, the primary: 6 statements, 100 calls, 10.0 s\n\
              \nMoves to standbys: 70.0 % of calls, 70.0 % of time\n\
              \n  read: Every part of it is proven to only read. 70.0 % of calls, 70.0 % of time\n\
@@ -200,6 +203,8 @@ mod tests {
 
     #[test]
     fn nothing_that_ran_is_no_division_by_zero() {
-        assert!(report("Database d", &[], 10).contains("Moves to standbys: 0.0 % of calls, 0.0 % of time"));
+        assert!(
+            report("Database d", &[], None, 10).contains("Moves to standbys: 0.0 % of calls, 0.0 % of time")
+        );
     }
 }

@@ -5,17 +5,20 @@
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use pgweir_config::Config;
-use pgweir_sql::{Classifier, Explanation, Lexing, Settings, Target, Wish, explain, parts};
+use pgweir_proxy::inspect::{InspectError, Primary};
+use pgweir_sql::{Classifier, Explanation, Lexing, Naming, Settings, Target, Wish, explain, parts};
+use tokio::runtime::Runtime;
 
 /// What to explain, and as whom.
 #[derive(Args)]
 pub(crate) struct ExplainArgs {
     /// The statements; without any they are read from standard input.
     sql: Option<String>,
-    /// A configuration: its rules hold.
+    /// A configuration: names mean what the primary of its cluster says, which must run.
     #[arg(long)]
     config: Option<PathBuf>,
     /// The database as clients name it.
@@ -54,25 +57,44 @@ fn explained(arguments: &ExplainArgs) -> Result<Vec<(String, Explanation)>, Stri
         Some(route) => Wish::parse(route).map_err(|fault| format!("--route: {fault}"))?,
         None => Wish::default(),
     };
-    if let Some(path) = &arguments.config {
-        load(path)?;
-    }
+    let naming = arguments.config.as_deref().map(|path| naming(path, arguments)).transpose()?;
+    let naming = naming.flatten();
+    let naming = naming.as_deref();
     let mut classifier = Classifier::new(Settings::default(), 0);
     let lexing = Lexing::default();
     let mut explanations = Vec::new();
     let statements = parts(&text, lexing);
     for part in &statements {
-        let explanation = explain(&mut classifier, part, lexing, None, &wish);
+        let explanation = explain(&mut classifier, part, lexing, naming, &wish);
         explanations.push((String::from_utf8_lossy(part).into_owned(), explanation));
     }
     if statements.len() > 1 {
-        let together = explain(&mut classifier, &text, lexing, None, &wish);
+        let together = explain(&mut classifier, &text, lexing, naming, &wish);
         explanations.push(("all of them in one string".to_owned(), together));
     }
     if text.trim_ascii().is_empty() {
         return Err("there is nothing to explain".to_owned());
     }
     Ok(explanations)
+}
+
+/// What names mean in the database, as its primary says now.
+fn naming(path: &Path, arguments: &ExplainArgs) -> Result<Option<Arc<Naming>>, String> {
+    let config = load(path)?;
+    let user = config.route(&arguments.database).and_then(|route| route.user);
+    let role = user.unwrap_or_else(|| arguments.user.clone());
+    let runtime = runtime()?;
+    let asked = async {
+        let mut primary = Primary::find(&config, &arguments.database).await?;
+        primary.naming(&role).await
+    };
+    runtime.block_on(asked).map_err(|error: InspectError| error.to_string())
+}
+
+/// For the few questions of one command.
+pub(crate) fn runtime() -> Result<Runtime, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("no runtime: {error}"))
 }
 
 pub(crate) fn load(path: &Path) -> Result<Config, String> {

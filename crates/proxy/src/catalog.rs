@@ -7,7 +7,7 @@
 //! Absent: what rows mean (`pgweir_sql::Catalog`), and the questions (`catalog::questions`).
 
 mod questions;
-mod read;
+pub(crate) mod read;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -207,7 +207,7 @@ impl Keeper {
         if self.known.as_ref().is_some_and(|(_, known)| *known == fingerprint) {
             return Ok(());
         }
-        let (fingerprint, rows) = read::rows(line).await.map_err(failed)?;
+        let (fingerprint, rows) = read::rows(&mut line.client, &line.fingerprint).await.map_err(failed)?;
         // Thousands of bodies are judged: not on a thread that serves clients.
         let built = tokio::task::spawn_blocking(move || Catalog::new(&rows)).await;
         let catalog = built.map_err(|_| LookError::NoPrimary)?;

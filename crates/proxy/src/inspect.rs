@@ -5,12 +5,15 @@
 //! Absent: what the answers mean.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use pgweir_config::{ClusterSettings, Config, NodeAddress};
+use pgweir_config::{CatalogUse, ClusterSettings, Config, NodeAddress};
+use pgweir_sql::{Catalog, CatalogSlot, Naming, SearchPath};
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
+use crate::catalog;
 use crate::cluster::{node_name, tls};
 use crate::control::{self, ControlError};
 use crate::tls::{TlsClient, TlsError};
@@ -23,6 +26,7 @@ pub struct Primary {
     /// The database on the server.
     pub database: String,
     client: Client,
+    catalog: CatalogUse,
 }
 
 /// What `pg_stat_statements` knows of one statement.
@@ -69,7 +73,8 @@ impl Primary {
             let found = timeout(PATIENCE, ask_role(&node.address, &tls, settings, &route.server_database));
             match found.await {
                 Ok(Ok((client, false))) => {
-                    return Ok(Self { node: name, database: route.server_database, client });
+                    let (database, catalog) = (route.server_database, settings.catalog);
+                    return Ok(Self { node: name, database, client, catalog });
                 }
                 Ok(Ok((_, true))) => complaints.push(format!("{name}: is a standby")),
                 Ok(Err(error)) => complaints.push(format!("{name}: {error}")),
@@ -85,6 +90,26 @@ impl Primary {
     /// The extension is missing, not loaded, or too old.
     pub async fn statements(&self) -> Result<Vec<StatementUse>, InspectError> {
         timeout(PATIENCE, self.ask_statements()).await.unwrap_or(Err(InspectError::TooLate))
+    }
+
+    /// What names mean in the database to a session with the default search path, logged in to servers by this role;
+    /// `None` if the configuration says that nobody looks.
+    ///
+    /// # Errors
+    /// The monitor's role may not read the catalog, or it takes too long.
+    pub async fn naming(&mut self, role: &str) -> Result<Option<Arc<Naming>>, InspectError> {
+        if self.catalog == CatalogUse::Off {
+            return Ok(None);
+        }
+        let read = async {
+            let fingerprint = catalog::read::prepare(&self.client).await?;
+            catalog::read::rows(&mut self.client, &fingerprint).await
+        };
+        let read = timeout(PATIENCE, read).await;
+        let (_, rows) = read.map_err(|_| InspectError::TooLate)?.map_err(InspectError::Asked)?;
+        let slot = CatalogSlot::new(0);
+        slot.set(Some(Arc::new(Catalog::new(&rows))));
+        Ok(Some(slot.naming(SearchPath::Default, role)))
     }
 
     async fn ask_statements(&self) -> Result<Vec<StatementUse>, InspectError> {
@@ -149,8 +174,10 @@ SELECT pg_catalog.quote_ident(n.nspname)
 const STATEMENTS: &str = "\
 SELECT s.query, s.calls, s.total_exec_time
   FROM SCHEMA.pg_stat_statements s
- WHERE s.dbid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-   AND (pg_catalog.to_jsonb(s) ->> 'toplevel') IS DISTINCT FROM 'false'
+ WHERE s.dbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d
+                                       WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+   AND COALESCE(pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'toplevel', 'true')
+       OPERATOR(pg_catalog.<>) 'false'
  ORDER BY s.total_exec_time DESC";
 
 /// What stands in place of a text that the role may not see.

@@ -31,6 +31,7 @@ pub mod report;
 mod route;
 pub mod secrets;
 mod server;
+mod shapes;
 pub mod stream;
 mod tally;
 pub mod tls;

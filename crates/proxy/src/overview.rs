@@ -3,6 +3,7 @@
 //! Invariant: one lock at a time, each for as long as a copy takes.
 
 mod connections;
+mod explained;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,9 +17,9 @@ use crate::client::ClientEntry;
 use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 use crate::report::{
-    ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, HintCount, Latencies, Lists,
-    NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
-    ServerRow, ShutdownMode, UserRow,
+    ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, ExplainedRow, HintCount,
+    Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow, QueryCount,
+    Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow,
 };
 use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
@@ -233,6 +234,14 @@ impl Report for Proxy {
 
     fn latencies(&self) -> Latencies {
         Latencies { query: self.metrics.queries.read(), wait: self.metrics.waits.read() }
+    }
+
+    fn explain(&self, database: Option<&str>, text: &str) -> Result<Vec<ExplainedRow>, String> {
+        self.explained(database, text)
+    }
+
+    fn routes(&self) -> Vec<RouteRow> {
+        crate::shapes::most_frequent()
     }
 
     fn hints(&self) -> Vec<HintCount> {

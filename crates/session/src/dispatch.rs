@@ -375,8 +375,7 @@ impl Session {
         if borrows && !failed {
             self.lend(text, verdict, step);
         }
-        let told = self.route.judge(self.settings.current(), &verdict, text);
-        self.track(verdict, told, step);
+        self.track_running(verdict, text, step);
         self.note_change(after.as_ref());
         self.may_end_block(after.as_ref());
         self.open_segment = OpenSegment::No;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::{Kind, Leaves, Reason, Target, Verdict};
+use pgweir_sql::{Kind, Verdict};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
@@ -17,9 +17,10 @@ use crate::error::SessionError;
 use crate::failures::ends_failed_block;
 use crate::ledger::{Audience, Owed, Parsed};
 use crate::lent::{Lending, may_name_statements};
-use crate::names::Judged;
+use crate::names::{Judged, TOO_LONG};
 use crate::portals::PORTALS_MAX;
 use crate::replies::ReplyRest;
+use crate::route::Running;
 use crate::session::{Advance, Next, Pinned, Session, linked};
 use crate::statements::{
     NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken, text_of,
@@ -302,7 +303,8 @@ impl Session {
         let after = unnamed.after.clone();
         let verdict =
             unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
-        let told = self.route.judge(self.settings.current(), &verdict, &unnamed.definition);
+        let running = Running::new(verdict, &unnamed.definition, self.link.as_ref(), self.lexing);
+        let told = self.route.judge(self.settings.current(), &running, step.classifier);
         if let Some(message) = self.binds_to_standby(verdict) {
             return self.refuse_bind(bound::SQLSTATE, message, header, step);
         }
@@ -363,8 +365,7 @@ impl Session {
         if self.asks_for_others_values(verdict) {
             self.discard_values_before_bind(step);
         }
-        let told = self.route.judge(self.settings.current(), &verdict, &statement.definition);
-        self.track(verdict, told, step);
+        self.track_running(verdict, &statement.definition, step);
         self.promise_bind(names.portal, statement.after.clone(), Some(statement), step);
         let rest_of_body = header.body - names.bytes;
         let name = id.server_name();
@@ -468,15 +469,6 @@ impl Session {
         self.open_segment = self.open_segment.max(open);
     }
 }
-
-/// The verdict on a text that nobody looked into.
-const TOO_LONG: Verdict = Verdict {
-    target: Target::Primary,
-    kind: Kind::Other,
-    reason: Reason::TextTooLong,
-    binds: None,
-    leaves: Leaves::Unknown,
-};
 
 /// Bind's header, portal and statement name; `rest` bytes of the client's body follow.
 fn write_bind_head(out: &mut Vec<u8>, portal: &[u8], statement: &[u8], rest: usize) {

@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::{CatalogSlot, Classifier, Lexing, Naming, NamingId, SearchPath, Verdict};
+use pgweir_sql::{
+    CatalogSlot, Classifier, Kind, Leaves, Lexing, Naming, NamingId, Reason, SearchPath, ShapeId, Target,
+    Verdict,
+};
 
 use crate::settings::{SettingMap, SettingValue, Settings};
 
@@ -110,3 +113,13 @@ fn path(settings: &SettingMap, local: Local) -> SearchPath<'_> {
         Some(SettingValue::Defined) => SearchPath::Unknown,
     }
 }
+
+/// The verdict on a text that nobody looked into.
+pub(crate) const TOO_LONG: Verdict = Verdict {
+    target: Target::Primary,
+    kind: Kind::Other,
+    reason: Reason::TextTooLong,
+    binds: None,
+    leaves: Leaves::Unknown,
+    shape: ShapeId::NONE,
+};

@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use pgweir_cluster::{Access, Demand};
 use pgweir_sql::{
-    Change, Decision, Fate, Hints, Reason, SettingChange, Verdict, Wish, WishFault, decide, hints,
+    Change, Classifier, Decision, Fate, Hints, Lexing, Reason, SettingChange, Target, Verdict, Wish,
+    WishFault, decide, hints,
 };
 use pgweir_wire::say;
 
 use crate::dispatch::OpenSegment;
 use crate::effect::{AfterStatement, HintOutcome, Step};
 use crate::ledger::{Audience, Owed};
-use crate::session::{Session, linked};
+use crate::session::{Link, Session, linked};
 use crate::settings::{SettingMap, SettingValue};
+use crate::terms::NodeRole;
 
 /// The setting's name.
 pub const ROUTE_SETTING: &str = "pgweir.route";
@@ -28,6 +30,26 @@ pub const ROUTE_SETTING: &str = "pgweir.route";
 pub(crate) struct RouteSetting {
     seen: Option<Arc<SettingMap>>,
     pub(crate) wish: Wish,
+}
+
+/// A statement that is about to run.
+#[derive(Clone, Copy)]
+pub(crate) struct Running<'a> {
+    verdict: Verdict,
+    text: &'a [u8],
+    node: Target,
+    lexing: Lexing,
+}
+
+impl<'a> Running<'a> {
+    /// `text` may be followed by a NUL and more.
+    pub(crate) fn new(verdict: Verdict, text: &'a [u8], link: Option<&Link>, lexing: Lexing) -> Self {
+        let node = match link.map(|link| link.role) {
+            Some(NodeRole::Standby) => Target::Standby,
+            Some(NodeRole::Primary) | None => Target::Primary,
+        };
+        Self { verdict, text, node, lexing }
+    }
 }
 
 /// What the reads of a segment ask for, beyond a node that may serve them.
@@ -48,16 +70,18 @@ impl RouteSetting {
         self.seen = Some(Arc::clone(settings));
     }
 
-    /// Why a statement goes where it goes, and what became of its hints.
+    /// Counts a statement that is about to run; answers why it goes where it goes, and what became of its hints.
     pub(crate) fn judge(
         &mut self,
         settings: &Arc<SettingMap>,
-        verdict: &Verdict,
-        text: &[u8],
+        statement: &Running<'_>,
+        classifier: &mut Classifier,
     ) -> (Reason, Option<HintOutcome>) {
+        let Running { verdict, text, node, lexing } = *statement;
         self.follow(settings);
         let hints = hints(text);
-        let decision = decide(verdict, hints.as_ref().map(|hints| &hints.wish), &self.wish);
+        let decision = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), &self.wish);
+        classifier.count(&Verdict { reason: decision.reason, ..verdict }, node, text, lexing);
         (decision.reason, hints.as_ref().map(|hints| outcome(hints, decision.hints)))
     }
 }
@@ -114,6 +138,13 @@ impl Session {
     #[must_use]
     pub fn wanted_node(&self) -> Option<&Arc<str>> {
         self.segment.wants.node.as_ref()
+    }
+
+    /// Keeps the books on a statement that is about to run.
+    pub(crate) fn track_running(&mut self, verdict: Verdict, text: &[u8], step: &mut Step<'_>) {
+        let running = Running::new(verdict, text, self.link.as_ref(), self.lexing);
+        let told = self.route.judge(self.settings.current(), &running, step.classifier);
+        self.track(verdict, told, step);
     }
 
     /// Refuses a SET of the setting by a Parse, if its value asks for nothing that there is.

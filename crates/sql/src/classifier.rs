@@ -7,19 +7,21 @@
 //! Absent: routing hints.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::memchr;
 
 use crate::cache::Cache;
 use crate::catalog::Naming;
 use crate::head::{self, Rest, Words};
-use crate::lexer::{Lexer, Token, TokenKind};
+use crate::lexer::Token;
 use crate::names::Names;
 use crate::normal::{Normalised, normalise};
+use crate::redact;
 use crate::survey::{Survey, survey};
 use crate::tree::{self, Tree};
 use crate::walk::{self, Walked};
-use crate::{Kind, Leaves, Reason, Target, Verdict};
+use crate::{Kind, Leaves, Reason, ShapeCounts, ShapeId, Target, Verdict};
 
 /// Bounds of a [`Classifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +72,32 @@ pub struct Classifier {
     normal: Vec<u8>,
     /// Its tokens.
     tokens: Vec<Token>,
+    /// Where statements are counted by shape.
+    counts: Option<Arc<ShapeCounts>>,
 }
 
 impl Classifier {
     /// A classifier with an empty cache; `seed` keys its hash.
     pub fn new(settings: Settings, seed: u64) -> Self {
         let cache = Cache::new(settings.cache_entries, seed);
-        Classifier { settings, cache, normal: Vec::new(), tokens: Vec::new() }
+        Classifier { settings, cache, normal: Vec::new(), tokens: Vec::new(), counts: None }
+    }
+
+    /// The same, counting statements by shape in this table, in which no other counts.
+    #[must_use]
+    pub fn counting(self, counts: Arc<ShapeCounts>) -> Self {
+        Classifier { counts: Some(counts), ..self }
+    }
+
+    /// Counts a statement with this verdict that such a node runs. Of `text` counts what stands before a NUL.
+    pub fn count(&mut self, verdict: &Verdict, node: Target, text: &[u8], lexing: Lexing) {
+        if let Some(counts) = self.counts.take() {
+            counts.count(verdict, node, || {
+                let text = text.split(|byte| *byte == 0).next()?;
+                self.shape(text, lexing)
+            });
+            self.counts = Some(counts);
+        }
     }
 
     /// What the text is, with names as they are in `naming`; without one only PostgreSQL's own are known. Never fails and
@@ -107,7 +128,7 @@ impl Classifier {
         let backslashes = !lexing.standard_conforming_strings && memchr(b'\\', text).is_some();
         self.release_buffers();
         match normalise(text, backslashes, &mut self.normal) {
-            Normalised::Whole => Some(without_strings(&self.normal)),
+            Normalised::Whole => Some(redact::shown(&self.normal)),
             Normalised::Unterminated => None,
         }
     }
@@ -181,6 +202,7 @@ impl Classifier {
         };
         verdict.binds = seen.binds;
         verdict.leaves = leaves(verdict, seen.opaque);
+        verdict.shape = ShapeId::of(&self.normal);
         // State that stays behind belongs on the primary, should a read ever look as if it left some.
         if seen.binds.is_some() { without_trust(verdict, Reason::FunctionSession) } else { verdict }
     }
@@ -248,11 +270,25 @@ fn number(naming: Option<&Naming>) -> u64 {
 }
 
 fn primary(kind: Kind, reason: Reason) -> Verdict {
-    Verdict { target: Target::Primary, kind, reason, binds: None, leaves: Leaves::Nothing }
+    Verdict {
+        target: Target::Primary,
+        kind,
+        reason,
+        binds: None,
+        leaves: Leaves::Nothing,
+        shape: ShapeId::NONE,
+    }
 }
 
 fn standby(kind: Kind, reason: Reason) -> Verdict {
-    Verdict { target: Target::Standby, kind, reason, binds: None, leaves: Leaves::Nothing }
+    Verdict {
+        target: Target::Standby,
+        kind,
+        reason,
+        binds: None,
+        leaves: Leaves::Nothing,
+        shape: ShapeId::NONE,
+    }
 }
 
 /// What may be left behind that the text does not show. A proven read leaves nothing.
@@ -288,26 +324,6 @@ fn without_trust(verdict: Verdict, reason: Reason) -> Verdict {
         Target::Primary => verdict,
     }
 }
-
-/// A normal form keeps the strings of SET and DO, which may be secrets.
-fn without_strings(normal: &[u8]) -> String {
-    let mut shape = Vec::with_capacity(normal.len().min(SHAPE_BYTES_MAX));
-    let mut copied = 0;
-    for token in Lexer::new(normal, false).filter(|token| token.kind == TokenKind::Str) {
-        shape.extend_from_slice(&normal[copied..token.start as usize]);
-        shape.extend_from_slice(b"''");
-        copied = token.end as usize;
-        if shape.len() > SHAPE_BYTES_MAX {
-            break;
-        }
-    }
-    let rest = SHAPE_BYTES_MAX.saturating_sub(shape.len()).min(normal.len() - copied);
-    shape.extend_from_slice(&normal[copied..copied + rest]);
-    String::from_utf8_lossy(&shape).into_owned()
-}
-
-/// Bytes of a shape that are shown.
-const SHAPE_BYTES_MAX: usize = 2048;
 
 /// Bytes of each buffer that outlive a text.
 const BUFFER_KEPT: usize = 64 * 1024;

@@ -5,6 +5,7 @@
 //! Absent: what a session does for other reasons (a transaction block, a pin, its pool mode), and nodes.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::{
     Classifier, Decision, Fate, Hints, Leaves, Lexing, Naming, Reason, Target, Verdict, Wish, decide, hints,
@@ -22,6 +23,10 @@ pub struct Explanation {
     pub reason: Reason,
     /// The node that was asked for, of a read.
     pub node: Option<String>,
+    /// How old its data may be.
+    pub staleness_max: Option<Duration>,
+    /// Whether it should leave the primary alone.
+    pub spares_primary: bool,
     /// What was asked for, and what became of it.
     pub wishes: String,
     /// What all texts of its shape have in common; empty if it cannot be told.
@@ -44,6 +49,8 @@ pub fn explain(
         target: decision.target,
         reason: decision.reason,
         node: decision.node.map(|node| node.to_string()),
+        staleness_max: decision.staleness_max,
+        spares_primary: decision.spares_primary,
         wishes: wishes(hints.as_ref(), setting, &decision),
         shape: classifier.shape(text, lexing).unwrap_or_default(),
     }

@@ -21,6 +21,8 @@ mod normal;
 mod opaque;
 mod pins;
 mod reason;
+mod redact;
+mod shapes;
 mod split;
 mod survey;
 mod tree;
@@ -42,6 +44,7 @@ pub use detail::{
 pub use explain::{Explanation, explain, parts};
 pub use hints::{Hints, hints};
 pub use reason::Reason;
+pub use shapes::{ShapeCount, ShapeCounts, ShapeId};
 pub use split::statements;
 pub use verdict::{
     BeginMode, CopyDirection, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,

@@ -3,6 +3,8 @@
 //! Invariant: a code, once published, keeps its meaning. Absent: anything about nodes or health; those are
 //! the pool's reasons, not the text's.
 
+use crate::Target;
+
 macro_rules! reasons {
     ($($variant:ident $code:literal $meaning:literal $example:literal;)*) => {
         /// Why a text may or may not run on a standby.
@@ -23,6 +25,14 @@ macro_rules! reasons {
             /// One line of meaning.
             pub fn meaning(self) -> &'static str {
                 match self { $(Reason::$variant => $meaning,)* }
+            }
+
+            /// Where it sends a text: the family of the code tells.
+            pub fn target(self) -> Target {
+                match self.code().split('.').next() {
+                    Some("read") => Target::Standby,
+                    _ => Target::Primary,
+                }
             }
 
             /// A text which gets this reason.

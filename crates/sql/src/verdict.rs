@@ -3,7 +3,7 @@
 //!
 //! Invariant: `Target::Standby` is a proof, never a guess. Absent: nodes, and what a session makes of a verdict.
 
-use crate::Reason;
+use crate::{Reason, ShapeId};
 
 /// Everything the classifier knows about one text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Verdict {
     pub binds: Option<PinCause>,
     /// Whether it may leave session state that the text does not show.
     pub leaves: Leaves,
+    /// The shape that it shares with other texts.
+    pub shape: ShapeId,
 }
 
 /// Whether a text may leave session state that it does not show.

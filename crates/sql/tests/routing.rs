@@ -40,7 +40,7 @@ fn every_example_goes_where_the_page_says() {
         let (hints, setting) = (hints(text), Wish::default());
         let verdict = Classifier::new(Settings::default(), 7).classify(text, lexing, Some(&naming));
         let found = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), &setting);
-        assert_eq!((found.reason, found.target), (*reason, target(*reason)), "{}", reason.example());
+        assert_eq!((found.reason, found.target), (*reason, reason.target()), "{}", reason.example());
     }
 }
 
@@ -63,19 +63,11 @@ fn table_of_reasons() -> String {
             table,
             "| `{}` | {} | {} | {example} |",
             reason.code(),
-            if target(*reason) == Target::Standby { "standby" } else { "primary" },
+            if reason.target() == Target::Standby { "standby" } else { "primary" },
             reason.meaning()
         );
     }
     table
-}
-
-/// The family of a code tells the target.
-fn target(reason: Reason) -> Target {
-    match reason.code().split('.').next() {
-        Some("read") => Target::Standby,
-        _ => Target::Primary,
-    }
 }
 
 fn page() -> PathBuf {

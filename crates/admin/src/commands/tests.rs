@@ -62,6 +62,13 @@ const CONNECTION: &str = "type s, user s, database s, replication s, state s, ad
 /// What stands behind PgBouncer's columns.
 const OURS: &[(&str, &str)] = &[("SHOW CLIENTS", "pin s"), ("SHOW SERVERS", "node s")];
 
+/// Commands that PgBouncer does not have.
+const OUR_OWN: &[(&str, &str)] = &[
+    ("SHOW NODES", NODES),
+    ("SHOW ROUTES", "statement s, kind s, target s, reason s, on_standby q, on_primary q"),
+    ("EXPLAIN ROUTE", "name s, value s"),
+];
+
 const NODES: &str = "cluster s, name s, address s, role s, health s, serves s, lag_bytes q, staleness_ms q, \
     in_flight i, connections i, weight i, lsn s, timeline q, out s, out_reason s";
 
@@ -100,12 +107,14 @@ fn columns_are_those_of_pgbouncer_and_ours_come_last() {
         let ours = OURS.iter().find(|(name, _)| name == command).map_or("", |(_, columns)| columns);
         assert_eq!(columns_of(command), [expected(theirs), expected(ours)].concat(), "{command}");
     }
-    assert_eq!(columns_of("SHOW NODES"), expected(NODES));
+    for (command, columns) in OUR_OWN {
+        assert_eq!(columns_of(command), expected(columns), "{command}");
+    }
 }
 
 #[test]
 fn every_command_that_shows_rows_has_its_columns_checked() {
-    let checked = |name: &str| name == "SHOW NODES" || COLUMNS.iter().any(|(listed, _)| *listed == name);
+    let checked = |name: &str| COLUMNS.iter().chain(OUR_OWN).any(|(listed, _)| *listed == name);
     for command in COMMANDS {
         assert_eq!(matches!(command.action, Action::Rows { .. }), checked(command.name), "{}", command.name);
     }
@@ -131,7 +140,7 @@ fn names_are_distinct_and_help_lists_them_all() {
 fn a_stats_user_may_show_and_nothing_else() {
     for command in COMMANDS {
         let answer = Plan::resolve(command.name, Privilege::Stats).map(drop);
-        let expected = match command.name.starts_with("SHOW ") {
+        let expected = match command.name.starts_with("SHOW ") || command.name == "EXPLAIN ROUTE" {
             true => Ok(()),
             false => Err(ConsoleError::AdminAccessNeeded),
         };
@@ -208,4 +217,17 @@ fn exporters_find_what_they_look_for() {
     let config = rows_of("SHOW CONFIG");
     assert!(config.contains(&["max_client_conn", "500", "1000", "yes"].map(Value::from).to_vec()));
     assert_eq!(rows_of("SHOW VERSION"), [["pgweir 9.8.7".into()]]);
+}
+
+#[test]
+fn a_text_is_explained_as_it_stands_and_a_refusal_is_told() {
+    let rows = rows_of("EXPLAIN ROUTE FOR shop SELECT 'it''s \"open");
+    assert_eq!(rows, [vec![Value::from("shape"), Value::from("SELECT 'it''s \"open")]]);
+    let run = |text: &str| Plan::resolve(text, Privilege::Stats).unwrap().run(&Fake::default()).map(drop);
+    let nowhere = "there is no database \"nowhere\"".to_owned();
+    assert_eq!(run("EXPLAIN ROUTE FOR nowhere SELECT 1"), Err(ConsoleError::NotExplained(nowhere)));
+    assert!(
+        matches!(run("EXPLAIN ROUTE ;"), Ok(()))
+            && matches!(run("EXPLAIN ROUTE"), Err(ConsoleError::InvalidCommand(_)))
+    );
 }

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Error, IsolationLevel, Row, Statement, Transaction}
 use super::{Line, questions};
 
 /// Makes a new connection ready, and the question that is asked again and again.
-pub(super) async fn prepare(client: &Client) -> Result<Statement, Error> {
+pub(crate) async fn prepare(client: &Client) -> Result<Statement, Error> {
     client.batch_execute("SET search_path TO pg_catalog").await?;
     client.prepare(questions::FINGERPRINT).await
 }
@@ -24,12 +24,15 @@ pub(super) async fn fingerprint(line: &Line) -> Result<String, Error> {
 }
 
 /// The catalog and its fingerprint.
-pub(super) async fn rows(line: &mut Line) -> Result<(String, CatalogRows), Error> {
-    let transaction = line.client.build_transaction();
+pub(crate) async fn rows(
+    client: &mut Client,
+    fingerprint: &Statement,
+) -> Result<(String, CatalogRows), Error> {
+    let transaction = client.build_transaction();
     let transaction =
         transaction.isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
     let search_paths = search_paths(&transaction).await?;
-    let fingerprint = transaction.query_one(&line.fingerprint, &[]).await?.try_get(0)?;
+    let fingerprint = transaction.query_one(fingerprint, &[]).await?.try_get(0)?;
     let mut rows = CatalogRows { search_paths, ..CatalogRows::default() };
     let parsed_bodies = server_version(&transaction).await? >= 140_000;
     let functions = if parsed_bodies { questions::FUNCTIONS } else { questions::FUNCTIONS_UNPARSED };

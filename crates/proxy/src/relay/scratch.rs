@@ -36,7 +36,8 @@ impl Scratch {
             to_client: Vec::new(),
             to_server: Vec::new(),
             events: Vec::new(),
-            classifier: Classifier::new(pgweir_sql::Settings::default(), u64::from_ne_bytes(seed)),
+            classifier: Classifier::new(pgweir_sql::Settings::default(), u64::from_ne_bytes(seed))
+                .counting(crate::shapes::table()),
         }
     }
 

@@ -412,6 +412,32 @@ pub struct Bucket {
     pub count: u64,
 }
 
+/// Statements of one shape that went where they went for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRow {
+    /// What they have in common, without any string.
+    pub statement: String,
+    /// What they are, from a closed set.
+    pub kind: &'static str,
+    /// `standby` or `primary`: where they may go.
+    pub target: &'static str,
+    /// Why, from a closed set.
+    pub reason: &'static str,
+    /// How many of them standbys ran.
+    pub on_standby: u64,
+    /// How many of them the primary ran.
+    pub on_primary: u64,
+}
+
+/// One line of an explanation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedRow {
+    /// What is told.
+    pub name: &'static str,
+    /// What it is.
+    pub value: String,
+}
+
 /// Statements whose hints came to the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HintCount {

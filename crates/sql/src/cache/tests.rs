@@ -1,10 +1,17 @@
 //! What the cache keeps, and for how long.
 
 use super::*;
-use crate::{Kind, Leaves, Reason, Target};
+use crate::{Kind, Leaves, Reason, ShapeId, Target};
 
 fn verdict(kind: Kind) -> Verdict {
-    Verdict { target: Target::Primary, kind, reason: Reason::Read, binds: None, leaves: Leaves::Nothing }
+    Verdict {
+        target: Target::Primary,
+        kind,
+        reason: Reason::Read,
+        binds: None,
+        leaves: Leaves::Nothing,
+        shape: ShapeId::NONE,
+    }
 }
 
 /// Asks for a text, and offers it if it is missing; whether it was there.

@@ -5,6 +5,7 @@
 //! with the same path and role share a naming. Bounded: [`NAMINGS_MAX`] namings, [`REFUSED_MAX`] refused texts.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +43,8 @@ pub struct Naming {
 /// Under what a verdict was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamingId {
-    number: u64,
+    /// Never 0, which keeps sessions small: they remember one, or none, for each statement.
+    number: NonZeroU64,
     refusals: u64,
 }
 
@@ -133,7 +135,8 @@ impl Naming {
     /// Tells this naming, with what standbys refused up to now, from any other of the process.
     #[must_use]
     pub fn id(&self) -> NamingId {
-        NamingId { number: self.number, refusals: self.refused.count.load(Ordering::Acquire) }
+        let number = NonZeroU64::new(self.number).expect("numbers begin at 1");
+        NamingId { number, refusals: self.refused.count.load(Ordering::Acquire) }
     }
 }
 

@@ -78,10 +78,11 @@ fn a_prepared_show_is_described_and_run() {
 fn every_command_can_be_run_and_its_rows_fit_their_columns() {
     for command in COMMANDS {
         for format in [0, 1] {
-            let run = line().parse("", command.name).describe(b'S', "").bind("", "", &[]).execute("", 0);
-            let simple = run.sync().query(command.name).answer();
-            let formatted =
-                line().parse("", command.name).bind("", "", &[format]).execute("", 0).sync().answer();
+            let words = if command.name == "EXPLAIN ROUTE" { " SELECT 1" } else { "" };
+            let text = &format!("{}{words}", command.name);
+            let run = line().parse("", text).describe(b'S', "").bind("", "", &[]).execute("", 0);
+            let simple = run.sync().query(text).answer();
+            let formatted = line().parse("", text).bind("", "", &[format]).execute("", 0).sync().answer();
             assert!(tags(&simple).ends_with("CZ") && tags(&formatted).ends_with("CZ"), "{}", command.name);
         }
     }
