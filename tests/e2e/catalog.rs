@@ -289,6 +289,31 @@ fn without_the_catalog_a_users_function_goes_to_the_primary() {
 }
 
 #[test]
+fn the_metrics_tell_how_old_and_how_large_a_catalog_is_and_that_it_cannot_be_read() {
+    let site = Setup::newest().standbys(1).start();
+    let mut client = site.connect();
+    let metric = |name: &str| {
+        site.pgweir
+            .metric(&format!("pgweir_catalog_{name}"), &[("cluster", "main"), ("database", "postgres")])
+    };
+    site.wait_for("the catalog is read", || metric("age_seconds").is_some_and(|age| age < 2.0));
+    let (reads, objects) = (metric("reads_total"), metric("objects"));
+    client.query("CREATE TABLE t (a int)").unwrap();
+    site.wait_for("it is read again", || metric("reads_total") > reads && metric("objects") > objects);
+    assert!(metric("bytes") > Some(0.0) && metric("read_seconds_total") > Some(0.0));
+    assert_eq!(metric("errors_total"), Some(0.0));
+    client.query("ALTER ROLE postgres SET idle_session_timeout TO '1ms'").unwrap();
+    site.cluster
+        .primary()
+        .query(
+            "postgres",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgweir catalog'",
+        )
+        .unwrap();
+    site.wait_for("the errors are counted", || metric("errors_total") > Some(0.0));
+}
+
+#[test]
 fn thousands_of_objects_cost_little_memory_and_no_waiting() {
     let site = Setup::newest().standbys(1).start();
     let mut client = site.connect();

@@ -128,6 +128,21 @@ impl Report for Fake {
         vec![node("n1", NodeRole::Primary), node("n2", NodeRole::Standby), late]
     }
 
+    fn catalogs(&self) -> Vec<CatalogRow> {
+        let known = CatalogRow {
+            cluster: "main".to_owned(),
+            database: "shop".to_owned(),
+            age: Some(Duration::from_millis(1_500)),
+            objects: vec![("function", 3000), ("relation", 70)],
+            memory_bytes: 65_536,
+            reads: 4,
+            read_time: Duration::from_millis(250),
+            errors: 1,
+        };
+        let age = None;
+        vec![CatalogRow { database: "new".to_owned(), age, objects: Vec::new(), ..known.clone() }, known]
+    }
+
     fn prepared_transactions(&self) -> Vec<PreparedRow> {
         vec![PreparedRow { cluster: "main".to_owned(), count: 3, oldest: Duration::from_millis(61_500) }]
     }

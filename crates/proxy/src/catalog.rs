@@ -6,6 +6,7 @@
 //! of a connection's time on it, however often it changes.
 //! Absent: what rows mean (`pgweir_sql::Catalog`), and the questions (`catalog::questions`).
 
+mod facts;
 mod questions;
 pub(crate) mod read;
 
@@ -25,6 +26,8 @@ use tokio_postgres::{Client, Statement};
 
 use crate::cluster::{Cluster, Reach};
 use crate::control::{self, ControlError};
+use crate::report::CatalogRow;
+use facts::Facts;
 
 /// The catalogs of all databases.
 #[derive(Default)]
@@ -43,6 +46,8 @@ pub(crate) struct DatabaseCatalog {
     changed: Arc<Notify>,
     /// Somebody keeps it.
     is_kept: AtomicBool,
+    /// For people.
+    facts: Mutex<Facts>,
 }
 
 impl Catalogs {
@@ -60,9 +65,22 @@ impl Catalogs {
             database: database.to_owned(),
             changed: Arc::default(),
             is_kept: AtomicBool::new(false),
+            facts: Mutex::default(),
         });
         databases.insert(key, Arc::downgrade(&catalog));
         catalog
+    }
+
+    /// One row for each catalog that is kept.
+    pub(crate) fn rows(&self) -> Vec<CatalogRow> {
+        let databases = self.databases.lock();
+        let all: Vec<_> = databases.values().filter_map(Weak::upgrade).collect();
+        drop(databases);
+        let kept = all.iter().filter(|database| database.is_kept.load(SeqCst));
+        let row = |database: &Arc<DatabaseCatalog>| {
+            database.facts.lock().row(&database.cluster.name, &database.database)
+        };
+        kept.map(row).collect()
     }
 }
 
@@ -178,6 +196,7 @@ impl Keeper {
         match outcome {
             Ok(()) => {
                 self.confirmed = Some(began);
+                database.facts.lock().confirmed(began);
                 self.failures = 0;
                 let least = (took * REST).clamp(LEAST_PAUSE, REST_MAX);
                 Pause { least, most: least.max(POLL) }
@@ -221,6 +240,7 @@ impl Keeper {
         if database.cluster.view().primary != Some(node) {
             return Err(LookError::NoPrimary);
         }
+        database.facts.lock().read(catalog.size(), began.elapsed());
         database.slot.set(Some(Arc::new(catalog)));
         self.known = Some((node, fingerprint));
         Ok(())
@@ -238,6 +258,7 @@ impl Keeper {
             return;
         }
         self.failures += 1;
+        database.facts.lock().failed();
         if self.failures == 1 {
             tracing::warn!(
                 cluster = database.cluster.name,
@@ -251,6 +272,7 @@ impl Keeper {
     fn drop_catalog(&mut self, database: &DatabaseCatalog) {
         self.line = None;
         if self.known.take().is_some() {
+            database.facts.lock().dropped();
             database.slot.set(None);
         }
     }

@@ -17,9 +17,9 @@ use crate::client::ClientEntry;
 use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 use crate::report::{
-    ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, ExplainedRow, HintCount,
-    Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow, QueryCount,
-    Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow,
+    CatalogRow, ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, ExplainedRow,
+    HintCount, Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow,
+    QueryCount, Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow,
 };
 use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
@@ -174,6 +174,10 @@ impl Report for Proxy {
             Some(PreparedRow { cluster: cluster.name.clone(), count: seen.count, oldest })
         };
         self.all_clusters().iter().filter_map(row).collect()
+    }
+
+    fn catalogs(&self) -> Vec<CatalogRow> {
+        self.catalogs.rows()
     }
 
     fn lists(&self) -> Lists {

@@ -33,6 +33,8 @@ pub trait Report: Send + Sync {
     fn nodes(&self) -> Vec<NodeRow>;
     /// One row for each cluster whose primary answers.
     fn prepared_transactions(&self) -> Vec<PreparedRow>;
+    /// One row for each database whose catalog is kept.
+    fn catalogs(&self) -> Vec<CatalogRow>;
     /// How many of each thing exist.
     fn lists(&self) -> Lists;
     /// Every setting with its value in force.

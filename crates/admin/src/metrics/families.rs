@@ -5,8 +5,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgweir_proxy::report::{
-    Blame, Counters, DatabaseStats, ErrorCount, HintCount, Histogram, Latencies, Lists, NodeHealth, NodeRole,
-    NodeRow, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
+    Blame, CatalogRow, Counters, DatabaseStats, ErrorCount, HintCount, Histogram, Latencies, Lists,
+    NodeHealth, NodeRole, NodeRow, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
 };
 use prometheus::proto::MetricType;
 
@@ -40,6 +40,7 @@ pub(super) struct Seen {
     nodes: Vec<NodeRow>,
     pools: Vec<PoolRow>,
     prepared: Vec<PreparedRow>,
+    catalogs: Vec<CatalogRow>,
     stats: Vec<DatabaseStats>,
     lists: Lists,
     queries: Vec<QueryCount>,
@@ -58,6 +59,7 @@ impl Seen {
             nodes: report.nodes(),
             pools: report.pools(),
             prepared: report.prepared_transactions(),
+            catalogs: report.catalogs(),
             stats: report.stats(),
             lists: report.lists(),
             queries: report.queries(),
@@ -155,6 +157,39 @@ pub(super) const FAMILIES: &[Family] = &[
             seen.queries.iter().map(row).collect()
         },
     ),
+    // Catalogs
+    gauge(
+        "pgweir_catalog_age_seconds",
+        "Time since the database's catalog was last known to be true; left out when it is not known.",
+        CATALOG,
+        |seen| catalogs(seen, |catalog| catalog.age.map(|age| age.as_secs_f64())),
+    ),
+    gauge(
+        "pgweir_catalog_objects",
+        "Functions, operators, relations and types known.",
+        CATALOG_KIND,
+        |seen| {
+            let row = |catalog: &CatalogRow| -> Vec<Sample<'static>> {
+                let series = |(kind, count): &(&'static str, u64)| {
+                    sample([&catalog.cluster, &catalog.database, kind], number(*count))
+                };
+                catalog.objects.iter().map(series).collect()
+            };
+            seen.catalogs.iter().flat_map(row).collect()
+        },
+    ),
+    gauge("pgweir_catalog_bytes", "Memory that the database's catalog takes.", CATALOG, |seen| {
+        catalogs(seen, |catalog| Some(number(catalog.memory_bytes)))
+    }),
+    counter("pgweir_catalog_reads_total", "Times that the database's catalog was read.", CATALOG, |seen| {
+        catalogs(seen, |catalog| Some(number(catalog.reads)))
+    }),
+    counter("pgweir_catalog_read_seconds_total", "Time that reading it took.", CATALOG, |seen| {
+        catalogs(seen, |catalog| Some(catalog.read_time.as_secs_f64()))
+    }),
+    counter("pgweir_catalog_errors_total", "Times that the primary could not be asked.", CATALOG, |seen| {
+        catalogs(seen, |catalog| Some(number(catalog.errors)))
+    }),
     // Pools
     gauge("pgweir_pool_clients", "Clients of the pool by state.", POOL_STATE, |seen| {
         pool_states(seen, |pool| {
@@ -258,6 +293,8 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
 ];
 
+const CATALOG: &[&str] = &["cluster", "database"];
+const CATALOG_KIND: &[&str] = &["cluster", "database", "kind"];
 const DATABASE: &[&str] = &["database"];
 const ERROR: &[&str] = &["blame", "code"];
 const NODE: &[&str] = &["cluster", "node"];
@@ -299,6 +336,11 @@ fn one(histogram: &Histogram) -> Vec<Sample<'_>> {
 fn nodes(seen: &Seen, value: fn(&NodeRow) -> Option<f64>) -> Vec<Sample<'static>> {
     let row = |node: &NodeRow| Some(sample([&node.cluster, &node.name], value(node)?));
     seen.nodes.iter().filter_map(row).collect()
+}
+
+fn catalogs(seen: &Seen, value: fn(&CatalogRow) -> Option<f64>) -> Vec<Sample<'static>> {
+    let row = |catalog: &CatalogRow| Some(sample([&catalog.cluster, &catalog.database], value(catalog)?));
+    seen.catalogs.iter().filter_map(row).collect()
 }
 
 /// One series for each of the states that a node may be in: 1 for the one it is in, 0 for the others.

@@ -124,6 +124,19 @@ fn counts_carry_their_labels() {
 }
 
 #[test]
+fn catalogs_show_their_age_and_what_they_cost() {
+    let shop = [("cluster", "main"), ("database", "shop")];
+    let new = [("cluster", "main"), ("database", "new")];
+    assert_eq!(value("pgweir_catalog_age_seconds", &shop), Some(1.5));
+    assert_eq!(value("pgweir_catalog_age_seconds", &new), None, "unknown is not 0");
+    assert_eq!(value("pgweir_catalog_objects", &[shop[0], shop[1], ("kind", "function")]), Some(3000.0));
+    assert_eq!(value("pgweir_catalog_bytes", &shop), Some(65_536.0));
+    assert_eq!(value("pgweir_catalog_reads_total", &shop), Some(4.0));
+    assert_eq!(value("pgweir_catalog_read_seconds_total", &shop), Some(0.25));
+    assert_eq!(value("pgweir_catalog_errors_total", &new), Some(1.0));
+}
+
+#[test]
 fn histograms_are_cumulative_and_end_with_everything() {
     let bucket = |le| value("pgweir_query_duration_seconds_bucket", &[("le", le)]);
     assert_eq!((bucket("0.001"), bucket("0.01"), bucket("+Inf")), (Some(5.0), Some(8.0), Some(10.0)));

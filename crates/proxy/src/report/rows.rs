@@ -241,6 +241,27 @@ pub struct PreparedRow {
     pub oldest: Duration,
 }
 
+/// What is known of the names in one database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogRow {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The database on its servers.
+    pub database: String,
+    /// How long ago it was last known to be true; `None`: nothing is known.
+    pub age: Option<Duration>,
+    /// Of each kind, from a closed set, so many are known.
+    pub objects: Vec<(&'static str, u64)>,
+    /// The memory that it takes.
+    pub memory_bytes: u64,
+    /// How often it was read.
+    pub reads: u64,
+    /// How long that took, all together.
+    pub read_time: Duration,
+    /// How often the primary could not be asked.
+    pub errors: u64,
+}
+
 /// What a node was seen to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeRole {
