@@ -158,6 +158,68 @@ fn psql_gives_the_setting_at_start_up_and_hints_in_statements() {
     }
 }
 
+#[test]
+fn rules_are_what_sessions_begin_with_and_clients_may_choose_otherwise_on_every_version() {
+    for binaries in Binaries::installed() {
+        let setup = Setup::on(&binaries).standbys(2);
+        let rules = setup.clone().set("user.postgres", "route", "\"primary\"");
+        let rules = rules.set("database.\"*\"", "route", "\"standby\"");
+        let rules = rules.set("application.report", "route", "\"node=node2\"");
+        let site = rules.start();
+        let [one, _] = standbys(&site);
+        let report = || log_in(&site, &[("application_name", "report")]);
+        let (mut client, mut reporting) = (site.connect(), report());
+        let show = |client: &mut Client| client.query("SHOW pgweir.route").unwrap().value().to_owned();
+        assert_eq!(
+            (show(&mut client), show(&mut reporting)),
+            ("primary".to_owned(), "node=node2".to_owned())
+        );
+        for _ in 0..3 {
+            assert_eq!(
+                on(&mut client, ""),
+                site.primary_port(),
+                "the role's rule goes before the database's"
+            );
+            assert_eq!(on(&mut reporting, ""), one.1, "the application's rule goes before both");
+        }
+        assert_ne!(on(&mut client, "/* pgweir: standby */ "), site.primary_port());
+        client.query("SET pgweir.route = 'standby'").unwrap();
+        assert_ne!(on(&mut client, ""), site.primary_port());
+        client.query("RESET pgweir.route").unwrap();
+        assert_eq!((on(&mut client, ""), show(&mut client)), (site.primary_port(), "primary".to_owned()));
+        let options = [("application_name", "report"), ("options", "-c pgweir.route=primary")];
+        assert_eq!(on(&mut log_in(&site, &options), ""), site.primary_port());
+        client.query("CREATE TABLE t (n int)").unwrap();
+        reporting.query("INSERT INTO t VALUES (1)").expect("no rule sends a write to a standby");
+
+        let mut console = site.try_connect("postgres", "pgweir").unwrap();
+        let mut target = |whose: &str| {
+            let rows = console.query(&format!("EXPLAIN ROUTE {whose} SELECT 1")).unwrap().rows;
+            let cell = |name: &str| {
+                let row = rows.iter().find(|row| row[0].as_deref() == Some(name));
+                row.and_then(|row| row[1].clone()).unwrap_or_default()
+            };
+            format!("{} {} {}", cell("target"), cell("reason"), cell("nodes"))
+        };
+        let primary = site.cluster.primary().name();
+        assert_eq!(target("FOR postgres"), format!("primary route.setting {primary}"));
+        assert_eq!(target("APPLICATION report"), "standby read node2");
+        assert_eq!(target("USER somebody"), "standby read node2, node3");
+
+        // A reload is for those who come later.
+        site.pgweir.reload(&setup.text_for(&site));
+        assert_eq!(on(&mut client, ""), site.primary_port());
+        assert_eq!(show(&mut site.connect()), "auto");
+        assert_ne!(on(&mut site.connect(), ""), site.primary_port());
+    }
+}
+
+/// A session of the superuser with these settings in its start-up packet.
+fn log_in(site: &Site, settings: &[(&str, &str)]) -> Client {
+    let startup = [&[("user", "postgres"), ("database", "postgres")], settings].concat();
+    Client::connect_with(&site.pgweir.address(), &startup, None).unwrap()
+}
+
 /// The names and ports of the standbys.
 fn standbys<const N: usize>(site: &Site) -> [(String, String); N] {
     let standbys = site.cluster.standbys();

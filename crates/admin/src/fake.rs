@@ -206,8 +206,8 @@ impl Report for Fake {
         Latencies { query, wait: Histogram::default() }
     }
 
-    fn explain(&self, database: Option<&str>, text: &str) -> Result<Vec<ExplainedRow>, String> {
-        match database {
+    fn explain(&self, whose: &Whose<'_>, text: &str) -> Result<Vec<ExplainedRow>, String> {
+        match whose.database {
             Some("nowhere") => Err("there is no database \"nowhere\"".to_owned()),
             _ => Ok(vec![ExplainedRow { name: "shape", value: text.to_owned() }]),
         }

@@ -53,7 +53,7 @@ macro_rules! choices {
     )+ };
 }
 
-fn refuse(word: &str, choices: &'static [&'static str]) -> Refusal {
+pub(crate) fn refuse(word: &str, choices: &'static [&'static str]) -> Refusal {
     let alike = word.to_ascii_lowercase().replace(['-', ' '], "_");
     let spelled = |choice: &&&str| choice.replace('-', "_") == alike;
     let begins =

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::address::NodeAddress;
 use crate::choice::{Balance, CatalogUse, Consistency, PoolMode, ReadsOnPrimary, TlsMode};
 use crate::quantity::ByteCount;
+use crate::route::Route;
 use crate::secret::Secret;
 use crate::section::section;
 use crate::setting::Override;
@@ -87,6 +88,8 @@ section! {
         reload password: Option<Secret<String>> = None;
         /// File that holds the password of user.
         reload password_file: Option<PathBuf> = None;
+        /// What `pgweir.route` is when a session begins; empty: `auto`.
+        reload route: Option<Route> = None;
         /// Instead of pool.database_connections_max.
         reload connections_max: Override<Option<NonZeroU32>> = Override::Inherited;
         /// Instead of pool.mode.
@@ -109,6 +112,8 @@ section! {
 section! {
     /// What differs for a role. It goes before `[database.NAME]`, which goes before `[pool]`.
     UserOverrides "user.NAME" {
+        /// What `pgweir.route` is when a session begins; empty: as the database says.
+        reload route: Option<Route> = None;
         /// Instead of pool.user_connections_max.
         reload connections_max: Override<Option<NonZeroU32>> = Override::Inherited;
         /// Instead of pool.mode.
@@ -127,6 +132,14 @@ section! {
         reload client_idle_timeout: Override<Option<Duration>> = Override::Inherited;
         /// Instead of pool.query_timeout.
         reload query_timeout: Override<Option<Duration>> = Override::Inherited;
+    }
+}
+
+section! {
+    /// What differs for clients that give this application_name when they log in. It goes before `[user.NAME]`.
+    ApplicationOverrides "application.NAME" {
+        /// What `pgweir.route` is when a session begins; empty: as the role or the database says.
+        reload route: Option<Route> = None;
     }
 }
 

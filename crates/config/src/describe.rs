@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::section::{self, Section, SectionKeys, Written};
 use crate::{
-    AdminSettings, AuthSettings, ClusterSettings, Config, DatabaseOverrides, LimitSettings, ListenSettings,
-    LogSettings, NodeSettings, PoolSettings, UserOverrides,
+    AdminSettings, ApplicationOverrides, AuthSettings, ClusterSettings, Config, DatabaseOverrides,
+    LimitSettings, ListenSettings, LogSettings, NodeSettings, PoolSettings, UserOverrides,
 };
 
 /// One setting, for `SHOW CONFIG`.
@@ -90,6 +90,9 @@ impl Config {
         for (name, user) in &self.users {
             list_section(&format!("user.{name}"), user, &mut list);
         }
+        for (name, application) in &self.applications {
+            list_section(&format!("application.{name}"), application, &mut list);
+        }
         list
     }
 }
@@ -107,6 +110,7 @@ pub(crate) fn sections() -> Vec<SectionKeys> {
         section::keys::<NodeSettings>(),
         section::keys::<DatabaseOverrides>(),
         section::keys::<UserOverrides>(),
+        section::keys::<ApplicationOverrides>(),
     ]
 }
 

@@ -138,6 +138,11 @@ pub enum Fault {
         /// The section; empty at the top.
         section: String,
     },
+    /// A node that the cluster does not have.
+    UnknownNode {
+        /// As written.
+        name: String,
+    },
     /// A file that cannot be read.
     Unreadable {
         /// Where it was looked for.
@@ -260,6 +265,7 @@ impl fmt::Display for Fault {
                 write!(f, "unknown section or key `{name}`")
             }
             Fault::UnknownKey { name, section } => write!(f, "unknown key `{name}` in [{section}]"),
+            Fault::UnknownNode { name } => write!(f, "there is no node \"{name}\""),
             Fault::Unreadable { path, kind } => {
                 let why = match kind {
                     io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -15,6 +15,7 @@ mod diagnostic;
 mod fault;
 mod quantity;
 mod read;
+mod route;
 mod secret;
 mod section;
 mod setting;
@@ -29,11 +30,14 @@ pub use address::{ListenAddress, NodeAddress};
 pub use choice::{
     AuthMethod, Balance, CatalogUse, Consistency, LogFormat, LogLevel, PoolMode, ReadsOnPrimary, TlsMode,
 };
-pub use cluster::{ClusterSettings, DatabaseOverrides, DatabaseSettings, NodeSettings, UserOverrides};
+pub use cluster::{
+    ApplicationOverrides, ClusterSettings, DatabaseOverrides, DatabaseSettings, NodeSettings, UserOverrides,
+};
 pub use describe::{Change, Described};
 pub use diagnostic::{ConfigErrors, Diagnostic, Severity};
 pub use fault::{AddressFault, Exposure, Fault, Quantity};
 pub use quantity::ByteCount;
+pub use route::Route;
 pub use secret::Secret;
 pub use section::{Key, SectionKeys};
 pub use setting::{FileMode, Override};
@@ -60,6 +64,8 @@ pub struct Config {
     pub databases: BTreeMap<String, DatabaseOverrides>,
     /// `[user.NAME]`.
     pub users: BTreeMap<String, UserOverrides>,
+    /// `[application.NAME]`.
+    pub applications: BTreeMap<String, ApplicationOverrides>,
 }
 
 /// A good configuration, with what is odd about it.
@@ -135,9 +141,29 @@ impl Config {
         pool
     }
 
+    /// Where the reads of a client's session go to begin with: the application's own rule goes before the role's, this before
+    /// the database's. A rule for a node that the database's cluster does not have asks for nothing there.
+    pub fn reads(&self, database: &str, user: &str, application: Option<&str>) -> Option<&Route> {
+        let cluster = self.route(database).and_then(|route| self.clusters.get(&route.cluster));
+        let there = |route: &&Route| match route {
+            Route::Node(name) => cluster.is_some_and(|cluster| cluster.has_node(name)),
+            Route::Auto | Route::Primary | Route::Standby => true,
+        };
+        let of_application = application.and_then(|name| self.applications.get(name)?.route.as_ref());
+        let of_user = self.users.get(user).and_then(|user| user.route.as_ref());
+        let of_database = self.overrides(database).and_then(|database| database.route.as_ref());
+        [of_application, of_user, of_database].into_iter().flatten().find(there)
+    }
+
     /// `[database.NAME]`, or `[database."*"]`.
     fn overrides(&self, database: &str) -> Option<&DatabaseOverrides> {
         self.databases.get(database).or_else(|| self.databases.get(ANY_DATABASE))
+    }
+}
+
+impl ClusterSettings {
+    pub(crate) fn has_node(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| node.name == name)
     }
 }
 

@@ -131,7 +131,8 @@ impl Reader<'_> {
                 "limits" => config.limits = self.section(name, table),
                 "cluster" => config.clusters = self.named(name, table, Reader::cluster),
                 "database" => config.databases = self.named(name, table, Reader::section),
-                _ => config.users = self.named(name, table, Reader::section),
+                "user" => config.users = self.named(name, table, Reader::section),
+                _ => config.applications = self.named(name, table, Reader::section),
             }
         }
         config
@@ -270,4 +271,4 @@ fn belongs(name: &str) -> Option<String> {
 
 const NODE: &str = "node";
 const SECTIONS: &[&str] =
-    &["listen", "auth", "admin", "log", "pool", "limits", "cluster", "database", "user"];
+    &["listen", "auth", "admin", "log", "pool", "limits", "cluster", "database", "user", "application"];

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use pgweir_config::{Change, Config, NodeAddress, PoolMode, TlsMode};
+use pgweir_config::{Change, Config, NodeAddress, PoolMode, Route, TlsMode};
 
 const FILE: &str = r#"
 [listen]
@@ -252,4 +252,46 @@ fn a_file_is_read_with_its_own_folder_as_base() {
     fs::write(folder.path().join("users.txt"), "\"a\" \"b\"\n").unwrap();
     let loaded = Config::load(&path).unwrap();
     assert_eq!(loaded.config.auth.users_file, Some(folder.path().join("users.txt")));
+}
+
+const RULES: &str = r#"
+[auth]
+query_user = "pgweir"
+[[cluster.main.node]]
+address = "db1:5432"
+name = "a"
+[[cluster.archive.node]]
+address = "db2:5432"
+name = "old"
+[database.shop]
+cluster = "main"
+route = "standby"
+[database."*"]
+cluster = "archive"
+route = "node=old"
+[user.alice]
+route = "primary"
+[user.bob]
+[application.report]
+route = "node=old"
+[application.batch]
+route = "auto"
+"#;
+
+#[test]
+fn of_several_rules_the_narrowest_says_where_reads_go() {
+    let config = parse(RULES);
+    let reads = |database, user, application| config.reads(database, user, application).cloned();
+    let old = Some(Route::Node("old".to_owned()));
+    assert_eq!(reads("shop", "bob", None), Some(Route::Standby));
+    assert_eq!(reads("other", "bob", Some("psql")), old);
+    assert_eq!(reads("other", "alice", None), Some(Route::Primary));
+    assert_eq!(reads("other", "alice", Some("report")), old);
+    assert_eq!(reads("shop", "alice", Some("batch")), Some(Route::Auto), "`auto` undoes wider rules");
+    assert_eq!(reads("shop", "bob", Some("report")), Some(Route::Standby), "that cluster has no such node");
+    let shown: Vec<_> = config.describe().into_iter().filter(|it| it.key.ends_with(".route")).collect();
+    let shown: Vec<_> = shown.iter().map(|it| (it.key.as_str(), it.value.as_str())).collect();
+    assert!(
+        shown.contains(&("application.report.route", "node=old")) && shown.contains(&("user.bob.route", ""))
+    );
 }

@@ -31,10 +31,13 @@ fn every_line_that_is_commented_out_is_the_default() {
     let config = parse(&uncommented(&shipped()));
     assert_eq!(config.databases.keys().collect::<Vec<_>>(), ["shop"]);
     assert_eq!(config.users.keys().collect::<Vec<_>>(), ["alice"]);
+    assert_eq!(config.applications.keys().collect::<Vec<_>>(), ["report"]);
+    assert_eq!(config.reads("shop", "alice", Some("report")), None);
     assert_eq!(config.pool("shop", "alice"), config.pool, "overrides are shown with what they inherit");
     let route = config.route("shop").expect("the example leads to the only cluster");
     assert_eq!((route.cluster.as_str(), route.server_database.as_str(), route.user), ("main", "shop", None));
-    let without = Config { databases: BTreeMap::new(), users: BTreeMap::new(), ..config };
+    let (databases, users, applications) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let without = Config { databases, users, applications, ..config };
     assert_eq!(without, defaults());
 }
 
@@ -100,6 +103,7 @@ fn shipped() -> String {
                 }
             }
             "database.NAME" => render_section(&mut file, "[database.shop]", "#", &section, None),
+            "application.NAME" => render_section(&mut file, "[application.report]", "#", &section, None),
             "user.NAME" => render_section(&mut file, "[user.alice]", "#", &section, None),
             "auth" => render_section(&mut file, "[auth]", "", &section, Some(("query_user", "\"pgweir\""))),
             path => render_section(&mut file, &format!("[{path}]"), "", &section, None),
@@ -224,7 +228,8 @@ error: unknown key `sizze` in [pool]
 - An empty text (`\"\"`) stands for none.
 - A password may lie in a file of its own: `monitor_password_file` instead of `monitor_password`, and so on. Line ends
   behind it do not count. Passwords are never shown.
-- What holds for one client: `[user.NAME]` goes before `[database.NAME]`, which goes before `[pool]`.
+- What holds for one client: `[application.NAME]` goes before `[user.NAME]`, which goes before `[database.NAME]`, which goes
+  before `[pool]`.
 - *reload*: a changed value holds after SIGHUP or RELOAD on the console; *restart*: only after a restart. A reload whose
   file has a mistake changes nothing.
 ";

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 pub(crate) struct ExplainArgs {
     /// The statements; without any they are read from standard input.
     sql: Option<String>,
-    /// A configuration: names mean what the primary of its cluster says, which must run.
+    /// A configuration: its rules hold, and names mean what the primary of its cluster says, which must run.
     #[arg(long)]
     config: Option<PathBuf>,
     /// The database as clients name it.
@@ -27,7 +27,10 @@ pub(crate) struct ExplainArgs {
     /// The role as clients name it.
     #[arg(long, default_value = "postgres")]
     user: String,
-    /// The session's pgweir.route.
+    /// The application_name that the client logs in with.
+    #[arg(long)]
+    application: Option<String>,
+    /// The session's pgweir.route, instead of what a rule says.
     #[arg(long)]
     route: Option<String>,
 }
@@ -53,12 +56,9 @@ fn explained(arguments: &ExplainArgs) -> Result<Vec<(String, Explanation)>, Stri
         Some(sql) => sql.clone().into_bytes(),
         None => standard_input()?,
     };
-    let wish = match &arguments.route {
-        Some(route) => Wish::parse(route).map_err(|fault| format!("--route: {fault}"))?,
-        None => Wish::default(),
-    };
-    let naming = arguments.config.as_deref().map(|path| naming(path, arguments)).transpose()?;
-    let naming = naming.flatten();
+    let config = arguments.config.as_deref().map(load).transpose()?;
+    let wish = wish(config.as_ref(), arguments)?;
+    let naming = config.as_ref().map(|config| naming(config, arguments)).transpose()?.flatten();
     let naming = naming.as_deref();
     let mut classifier = Classifier::new(Settings::default(), 0);
     let lexing = Lexing::default();
@@ -78,14 +78,23 @@ fn explained(arguments: &ExplainArgs) -> Result<Vec<(String, Explanation)>, Stri
     Ok(explanations)
 }
 
+/// What the session's `pgweir.route` asks for.
+fn wish(config: Option<&Config>, arguments: &ExplainArgs) -> Result<Wish, String> {
+    let ExplainArgs { database, user, application, route, .. } = arguments;
+    let rule = config.and_then(|config| config.reads(database, user, application.as_deref()));
+    match route {
+        Some(route) => Wish::parse(route).map_err(|fault| format!("--route: {fault}")),
+        None => Ok(rule.map_or_else(Wish::default, pgweir_proxy::route::wish)),
+    }
+}
+
 /// What names mean in the database, as its primary says now.
-fn naming(path: &Path, arguments: &ExplainArgs) -> Result<Option<Arc<Naming>>, String> {
-    let config = load(path)?;
+fn naming(config: &Config, arguments: &ExplainArgs) -> Result<Option<Arc<Naming>>, String> {
     let user = config.route(&arguments.database).and_then(|route| route.user);
     let role = user.unwrap_or_else(|| arguments.user.clone());
     let runtime = runtime()?;
     let asked = async {
-        let mut primary = Primary::find(&config, &arguments.database).await?;
+        let mut primary = Primary::find(config, &arguments.database).await?;
         primary.naming(&role).await
     };
     runtime.block_on(asked).map_err(|error: InspectError| error.to_string())

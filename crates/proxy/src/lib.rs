@@ -28,7 +28,7 @@ mod purpose;
 mod relay;
 mod replication;
 pub mod report;
-mod route;
+pub mod route;
 pub mod secrets;
 mod server;
 mod shapes;

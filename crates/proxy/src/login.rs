@@ -11,7 +11,6 @@ use pgweir_cluster::{Access, LastServers, Refusal};
 use pgweir_config::PoolMode;
 use pgweir_session::{
     AfterReplies, AtTheEnd, Limits, Liveness, Reported, Session, SessionError, SessionSettings, SettingMap,
-    startup_settings,
 };
 use pgweir_wire::{Startup, TransactionStatus, say};
 
@@ -94,7 +93,7 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
 fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<(Arc<ServerPool>, SettingMap), NoSession> {
     let nowhere = || NoSession::NoDatabase(startup.database.clone());
     let pool = proxy.pool(&startup.database, &startup.user).ok_or_else(nowhere)?;
-    let settings = startup_settings(&startup.settings);
+    let settings = route::with_rule(&proxy.config.load(), startup);
     match route::fault(&settings, &pool.cluster.view()) {
         Some(fault) => Err(NoSession::Route(fault)),
         None => Ok((pool, settings)),

@@ -19,7 +19,7 @@ use crate::pool::ServerPool;
 use crate::report::{
     CatalogRow, ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, ExplainedRow,
     HintCount, Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow,
-    QueryCount, Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow,
+    QueryCount, Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow, Whose,
 };
 use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
@@ -240,8 +240,8 @@ impl Report for Proxy {
         Latencies { query: self.metrics.queries.read(), wait: self.metrics.waits.read() }
     }
 
-    fn explain(&self, database: Option<&str>, text: &str) -> Result<Vec<ExplainedRow>, String> {
-        self.explained(database, text)
+    fn explain(&self, whose: &Whose<'_>, text: &str) -> Result<Vec<ExplainedRow>, String> {
+        self.explained(whose, text)
     }
 
     fn routes(&self) -> Vec<RouteRow> {

@@ -50,8 +50,8 @@ pub trait Report: Send + Sync {
     fn errors(&self) -> Vec<ErrorCount>;
     /// How long statements took and how long clients waited for a server.
     fn latencies(&self) -> Latencies;
-    /// Where a text would go in this database, or in the only one, and why; `Err` says what is missing.
-    fn explain(&self, database: Option<&str>, text: &str) -> Result<Vec<ExplainedRow>, String>;
+    /// Where such a client's text would go, and why; `Err` says what is missing.
+    fn explain(&self, whose: &Whose<'_>, text: &str) -> Result<Vec<ExplainedRow>, String>;
     /// Statements by shape, those that came most often first; as many as are kept.
     fn routes(&self) -> Vec<RouteRow>;
     /// Statements with hints, by what became of them.

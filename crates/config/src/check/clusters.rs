@@ -6,7 +6,7 @@ use super::check_tls;
 use crate::fault::{Fault, Refusal};
 use crate::quantity::show_duration;
 use crate::read::Reader;
-use crate::{ClusterSettings, Config};
+use crate::{ClusterSettings, Config, Route};
 
 /// Checks names, addresses and routes.
 pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
         check_cluster(&format!("cluster.{name}"), cluster, reader);
     }
     check_routes(config, reader);
+    check_rules(config, reader);
     for name in RESERVED_DATABASES.iter().filter(|name| config.databases.contains_key(**name)) {
         let fault = Fault::ReservedName { name: (*name).to_owned() };
         reader.mistake(&format!("database.{name}"), Refusal::new(fault, "this database is the console"));
@@ -110,6 +111,31 @@ fn check_routes(config: &Config, reader: &mut Reader<'_>) {
         config.clusters.keys().filter(idle).filter(|_| !reader.doubtful("database")).collect::<Vec<_>>()
     {
         reader.warning(&format!("cluster.{name}"), Fault::UnusedCluster);
+    }
+}
+
+/// A rule that names a node needs a cluster that has it: the database's own, or any.
+fn check_rules(config: &Config, reader: &mut Reader<'_>) {
+    let databases = config.databases.iter().map(|(name, database)| {
+        let cluster = config.route(name).map(|route| route.cluster);
+        (format!("database.{name}"), &database.route, cluster)
+    });
+    let users = config.users.iter().map(|(name, user)| (format!("user.{name}"), &user.route, None));
+    let applications = config.applications.iter();
+    let applications = applications.map(|(name, own)| (format!("application.{name}"), &own.route, None));
+    for (section, route, of) in databases.chain(users).chain(applications).collect::<Vec<_>>() {
+        let Some(Route::Node(name)) = route else { continue };
+        let of_it = |(cluster, _): &(&String, _)| of.as_ref().is_none_or(|of| of == *cluster);
+        let mut clusters = config.clusters.iter().filter(of_it).map(|(_, cluster)| cluster).peekable();
+        let known = clusters.peek().is_some() && !reader.doubtful("cluster");
+        let nodes: Vec<_> = clusters.flat_map(|cluster| &cluster.nodes).collect();
+        if !known || nodes.iter().any(|node| node.name == *name) {
+            continue;
+        }
+        let near = crate::suggest::closest(name, nodes.iter().map(|node| node.name.as_str()));
+        let suggestion = near.map(|near| format!("did you mean \"node={near}\"?"));
+        let fault = Fault::UnknownNode { name: name.clone() };
+        reader.mistake(&format!("{section}.route"), Refusal::from(fault).advise(suggestion));
     }
 }
 

@@ -8,25 +8,27 @@ use pgweir_cluster::{Access, Demand, View};
 use pgweir_sql::{Classifier, Explanation, Lexing, SearchPath, Settings, Target, Wish, explain};
 
 use crate::Proxy;
-use crate::report::ExplainedRow;
+use crate::report::{ExplainedRow, Whose};
+use crate::route;
 
 impl Proxy {
-    /// Explains a text in this database, or in the only one that there is.
-    pub(super) fn explained(&self, database: Option<&str>, text: &str) -> Result<Vec<ExplainedRow>, String> {
-        let database = match database {
+    /// Explains a text as such a client's session would send it.
+    pub(super) fn explained(&self, whose: &Whose<'_>, text: &str) -> Result<Vec<ExplainedRow>, String> {
+        let database = match whose.database {
             Some(database) => database.to_owned(),
             None => self.only_database()?,
         };
         let config = self.config.load();
-        let route = config.route(&database).ok_or_else(|| format!("there is no database \"{database}\""))?;
-        let cluster = self.all_clusters().into_iter().find(|cluster| cluster.name == route.cluster);
-        let cluster = cluster.ok_or_else(|| format!("there is no cluster \"{}\"", route.cluster))?;
-        let slot = Arc::clone(&self.catalogs.of(&cluster, &route.server_database).slot);
-        let role = route.user.unwrap_or_else(|| self.some_user(&database));
+        let leads = config.route(&database).ok_or_else(|| format!("there is no database \"{database}\""))?;
+        let cluster = self.all_clusters().into_iter().find(|cluster| cluster.name == leads.cluster);
+        let cluster = cluster.ok_or_else(|| format!("there is no cluster \"{}\"", leads.cluster))?;
+        let slot = Arc::clone(&self.catalogs.of(&cluster, &leads.server_database).slot);
+        let user = whose.user.map_or_else(|| self.some_user(&database), str::to_owned);
+        let wish = config.reads(&database, &user, whose.application).map_or_else(Wish::default, route::wish);
+        let role = leads.user.unwrap_or(user);
         let naming = slot.naming(SearchPath::Default, &role);
         let mut classifier = Classifier::new(Settings { cache_entries: 0, ..Settings::default() }, 0);
-        let (bytes, wish) = (text.as_bytes(), Wish::default());
-        let explanation = explain(&mut classifier, bytes, Lexing::default(), Some(&naming), &wish);
+        let explanation = explain(&mut classifier, text.as_bytes(), Lexing::default(), Some(&naming), &wish);
         let mut rows: Vec<ExplainedRow> = explanation.rows().into_iter().map(row).collect();
         if slot.catalog().is_none() {
             let unread =
@@ -38,11 +40,11 @@ impl Proxy {
         Ok(rows)
     }
 
-    /// A role that uses the database: its schema may be in the search path.
+    /// A role that uses the database: a rule may hold for it, and its schema may be in the search path.
     fn some_user(&self, database: &str) -> String {
         let pools = self.all_pools();
         let pool = pools.iter().find(|pool| pool.database == database);
-        pool.map_or_else(String::new, |pool| pool.settings.load().server_user.clone())
+        pool.map_or_else(String::new, |pool| pool.user.clone())
     }
 
     /// The only database that clients use or the configuration names.

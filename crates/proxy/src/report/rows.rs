@@ -450,6 +450,17 @@ pub struct RouteRow {
     pub on_primary: u64,
 }
 
+/// The client whose text is explained, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Whose<'a> {
+    /// The database that it names; `None`: the only one that there is.
+    pub database: Option<&'a str>,
+    /// Its role; `None`: one that uses the database.
+    pub user: Option<&'a str>,
+    /// Its application_name at login.
+    pub application: Option<&'a str>,
+}
+
 /// One line of an explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedRow {
