@@ -54,7 +54,8 @@ fn binaries(majors: &[String]) -> Result<Vec<Binaries>, String> {
 }
 
 const USAGE: &str = "\
-usage: ./dev conformance [--postgres MAJOR] [--suite regress|isolation|pipeline] [TEST...]
+usage: ./dev conformance [--postgres MAJOR] [--suite regress|isolation|pipeline|reads] [TEST...]
 
 Runs PostgreSQL 15's test suites directly and through pgweir, on every PostgreSQL found, and compares.
+The suite `reads` runs what of `regress` is a read on a standby as well.
 Both options may be given more than once. Fails when a difference is not listed in docs/conformance.md.";

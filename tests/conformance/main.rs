@@ -11,6 +11,7 @@ mod arguments;
 mod comparison;
 mod documented;
 mod pipeline;
+mod reads;
 mod regress;
 mod site;
 
@@ -35,6 +36,8 @@ pub(crate) enum Suite {
     Regress,
     Isolation,
     Pipeline,
+    /// What of `regress` is a read, on a standby.
+    Reads,
 }
 
 /// How the tests of a run reach PostgreSQL.
@@ -57,8 +60,12 @@ fn main() -> ExitCode {
     let mut unlisted = 0;
     for binaries in &arguments.binaries {
         for &suite in &arguments.suites {
-            let comparison = compare(binaries, suite, &arguments.names);
-            unlisted += comparison.report(&documented, &mut report);
+            unlisted += match suite {
+                Suite::Reads => reads::run(binaries, &arguments.names, &mut report),
+                Suite::Regress | Suite::Isolation | Suite::Pipeline => {
+                    compare(binaries, suite, &arguments.names).report(&documented, &mut report)
+                }
+            };
         }
     }
     writeln!(report, "differences that {} does not list: {unlisted}", documented::PATH)
@@ -69,13 +76,14 @@ fn main() -> ExitCode {
 
 /// Runs one suite in both ways, and keeps what came out below the suites' directory.
 fn compare(binaries: &Binaries, suite: Suite, names: &[String]) -> Comparison {
-    let kept = suites().with_file_name("results").join(binaries.major.to_string()).join(suite.to_string());
-    let _absent = fs::remove_dir_all(&kept);
+    let kept = results(binaries, suite);
     let run = |way: Way| {
         let started = Instant::now();
         let site = Site::start(binaries, way);
         let outcomes = match suite {
-            Suite::Regress | Suite::Isolation => regress::run(&site, suite, names),
+            Suite::Regress | Suite::Isolation | Suite::Reads => {
+                regress::run(&site, suite, names, site.port())
+            }
             Suite::Pipeline => pipeline::run(&site, names),
         };
         let passed = outcomes.iter().filter(|outcome| outcome.passed).count();
@@ -93,6 +101,14 @@ fn compare(binaries: &Binaries, suite: Suite, names: &[String]) -> Comparison {
     Comparison::new(binaries.major, suite, directly, through, kept)
 }
 
+/// An empty directory, where what is put there stays until the next run.
+fn results(binaries: &Binaries, suite: Suite) -> PathBuf {
+    let kept = suites().with_file_name("results").join(binaries.major.to_string()).join(suite.to_string());
+    let _absent = fs::remove_dir_all(&kept);
+    fs::create_dir_all(&kept).expect("the directory of the results can be made");
+    kept
+}
+
 /// Writes the tests' output into a directory, where it stays until the next run.
 fn keep(directory: &Path, outcomes: &[Outcome]) {
     fs::create_dir_all(directory).expect("the directory of the results can be made");
@@ -108,7 +124,7 @@ pub(crate) fn suites() -> PathBuf {
 }
 
 impl Suite {
-    const ALL: [Self; 3] = [Self::Regress, Self::Isolation, Self::Pipeline];
+    const ALL: [Self; 4] = [Self::Regress, Self::Isolation, Self::Pipeline, Self::Reads];
 }
 
 impl fmt::Display for Suite {
@@ -117,6 +133,7 @@ impl fmt::Display for Suite {
             Self::Regress => "regress",
             Self::Isolation => "isolation",
             Self::Pipeline => "pipeline",
+            Self::Reads => "reads",
         })
     }
 }

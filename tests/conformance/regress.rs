@@ -9,13 +9,13 @@ use crate::comparison::Outcome;
 use crate::site::{Site, program};
 use crate::{Suite, suites};
 
-/// Runs the whole schedule, or the named tests alone.
-pub(crate) fn run(site: &Site, suite: Suite, names: &[String]) -> Vec<Outcome> {
+/// Runs the whole schedule, or the named tests alone, by the server that listens on this port.
+pub(crate) fn run(site: &Site, suite: Suite, names: &[String], port: u16) -> Vec<Outcome> {
     site.prepare(&database(suite));
     let output = site.directory(&suite.to_string());
     // The server writes files here too, and it may be another user's.
     let results = site.directory(&format!("{suite}/results"));
-    let mut command = pg_regress(site, suite);
+    let mut command = pg_regress(site, suite, port);
     command.arg("--outputdir").arg(&output).args(selection(suite, names));
     let (printed, _) = site.run("pg_regress", command, WITHIN);
     let outcomes: Vec<Outcome> = printed.lines().filter_map(|line| outcome(line, &results)).collect();
@@ -36,14 +36,18 @@ fn database(suite: Suite) -> Vec<String> {
 fn database_name(suite: Suite) -> &'static str {
     match suite {
         Suite::Isolation => "isolation_regression",
-        Suite::Regress | Suite::Pipeline => "regression",
+        Suite::Regress | Suite::Pipeline | Suite::Reads => "regression",
     }
 }
 
-fn pg_regress(site: &Site, suite: Suite) -> Command {
+fn pg_regress(site: &Site, suite: Suite, port: u16) -> Command {
     let isolation = suite == Suite::Isolation;
-    let input = suites().join("src/test").join(suite.to_string());
-    let mut command = program(&input.join(if isolation { "pg_isolation_regress" } else { "pg_regress" }));
+    // Of statements that run side by side nobody could say what a standby should answer.
+    let connections = if suite == Suite::Reads { "1" } else { "20" };
+    let (folder, name) =
+        if isolation { ("isolation", "pg_isolation_regress") } else { ("regress", "pg_regress") };
+    let input = suites().join("src/test").join(folder);
+    let mut command = program(&input.join(name));
     command
         .current_dir(&input)
         .arg("--inputdir")
@@ -53,7 +57,8 @@ fn pg_regress(site: &Site, suite: Suite) -> Command {
         .arg("--bindir")
         .arg(&site.cluster().primary().binaries().bin)
         .args(["--host=127.0.0.1", "--user=postgres", "--use-existing", "--max-concurrent-tests=20"])
-        .arg(format!("--port={}", site.port()))
+        .arg(format!("--max-connections={connections}"))
+        .arg(format!("--port={port}"))
         .arg(format!("--dbname={}", database_name(suite)));
     if isolation {
         command.env("LD_LIBRARY_PATH", suites().join("src/interfaces/libpq"));
@@ -73,11 +78,11 @@ fn library_folder(site: &Site) -> PathBuf {
 fn selection(suite: Suite, names: &[String]) -> Vec<String> {
     let schedule = match suite {
         Suite::Isolation => "--schedule=isolation_schedule",
-        Suite::Regress | Suite::Pipeline => "--schedule=parallel_schedule",
+        Suite::Regress | Suite::Pipeline | Suite::Reads => "--schedule=parallel_schedule",
     };
     match (suite, names) {
         (_, []) => vec![schedule.to_owned()],
-        (Suite::Regress, names) => [&["test_setup".to_owned()], names].concat(),
+        (Suite::Regress | Suite::Reads, names) => [&["test_setup".to_owned()], names].concat(),
         (Suite::Isolation | Suite::Pipeline, names) => names.to_vec(),
     }
 }
@@ -102,7 +107,7 @@ const DATABASE_SETTINGS: [(&str, &str); 6] = [
     ("timezone_abbreviations", "Default"),
 ];
 /// Several times what the longest suite takes.
-const WITHIN: Duration = Duration::from_secs(900);
+const WITHIN: Duration = Duration::from_secs(1800);
 
 #[test]
 fn a_line_of_pg_regress_is_a_test_and_its_verdict() {

@@ -97,6 +97,16 @@ pub(crate) fn program(path: &Path) -> Command {
     command
 }
 
+/// The part of a configuration that says where the nodes are.
+pub(crate) fn nodes(cluster: &Cluster) -> String {
+    let mut settings = String::new();
+    for node in cluster.nodes() {
+        let (address, name) = (node.address(), node.name());
+        settings += &format!("[[cluster.main.node]]\naddress = \"{address}\"\nname = \"{name}\"\n");
+    }
+    settings
+}
+
 /// With its defaults, but for who may log in: transaction mode, reads split, consistency `session`.
 fn start_pgweir(cluster: &Cluster) -> (Companion, PortLease) {
     let port = PortLease::take().expect("there is a free port");
@@ -104,10 +114,7 @@ fn start_pgweir(cluster: &Cluster) -> (Companion, PortLease) {
         "[listen]\naddress = \"127.0.0.1:{}\"\n[auth]\nmethod = \"trust\"\n[admin]\nusers = [\"postgres\"]\n",
         port.number()
     );
-    for node in cluster.nodes() {
-        let (address, name) = (node.address(), node.name());
-        settings += &format!("[[cluster.main.node]]\naddress = \"{address}\"\nname = \"{name}\"\n");
-    }
+    settings += &nodes(cluster);
     let file = cluster.directory().join("proxy.toml");
     fs::write(&file, settings).expect("the cluster's directory takes files");
     let mut command = Command::new(std::env::var_os("PGWEIR_BIN").expect("`./dev conformance` names pgweir"));

@@ -101,15 +101,23 @@ impl Primary {
         if self.catalog == CatalogUse::Off {
             return Ok(None);
         }
+        let slot = CatalogSlot::new(0);
+        slot.set(Some(Arc::new(self.catalog().await?)));
+        Ok(Some(slot.naming(SearchPath::Default, role)))
+    }
+
+    /// What the database's own objects do.
+    ///
+    /// # Errors
+    /// The monitor's role may not read the catalog, or it takes too long.
+    pub async fn catalog(&mut self) -> Result<Catalog, InspectError> {
         let read = async {
             let fingerprint = catalog::read::prepare(&self.client).await?;
             catalog::read::rows(&mut self.client, &fingerprint).await
         };
         let read = timeout(PATIENCE, read).await;
         let (_, rows) = read.map_err(|_| InspectError::TooLate)?.map_err(InspectError::Asked)?;
-        let slot = CatalogSlot::new(0);
-        slot.set(Some(Arc::new(Catalog::new(&rows))));
-        Ok(Some(slot.naming(SearchPath::Default, role)))
+        Ok(Catalog::new(&rows))
     }
 
     async fn ask_statements(&self) -> Result<Vec<StatementUse>, InspectError> {
@@ -134,9 +142,11 @@ async fn ask_role(
     settings: &ClusterSettings,
     database: &str,
 ) -> Result<(Client, bool), ControlError> {
-    let login = control::monitor_login(settings, database, "pgweir", "-c search_path=pg_catalog");
+    // A path in the start-up packet would hide the role's own, which decides what names mean.
+    let login = control::monitor_login(settings, database, "pgweir", "");
     let (client, connection) = control::connect(address, tls, &login).await?;
     tokio::spawn(connection);
+    client.batch_execute("SET search_path TO pg_catalog").await.map_err(ControlError::Postgres)?;
     let asked = client.query_one("SELECT pg_catalog.pg_is_in_recovery()", &[]).await;
     let row = asked.map_err(ControlError::Postgres)?;
     Ok((client, row.get(0)))

@@ -58,6 +58,25 @@ impl Wire {
         Ok(wire)
     }
 
+    /// The server's end of a connection that a client made.
+    pub fn accepted(stream: TcpStream) -> Result<Self, SandboxError> {
+        stream.set_nodelay(true).map_err(SandboxError::io("accepting a connection"))?;
+        Ok(Self { stream: Box::new(stream) })
+    }
+
+    /// Receives a start-up packet, which has no type byte, with its length.
+    pub fn recv_startup(&mut self) -> Result<Vec<u8>, SandboxError> {
+        let mut packet = vec![0; 4];
+        self.read_exact(&mut packet)?;
+        let length = u32::from_be_bytes([packet[0], packet[1], packet[2], packet[3]]) as usize;
+        if !(8..=MESSAGE_LENGTH_MAX).contains(&length) {
+            return Err(SandboxError::Malformed { what: "a start-up packet's length" });
+        }
+        packet.resize(length, 0);
+        self.read_exact(&mut packet[4..])?;
+        Ok(packet)
+    }
+
     /// Sends these bytes as they are.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), SandboxError> {
         self.stream.write_all(bytes).map_err(SandboxError::io("sending to the server"))
