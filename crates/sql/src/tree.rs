@@ -11,7 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident,
-    ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+    JsonTableColumn, ObjectName, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+    XmlTableColumnOption,
 };
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
@@ -97,7 +98,7 @@ impl Visitor for Examiner<'_> {
             | TableFactor::XmlTable { .. } => None,
             _ => Some(Reason::ParseDisagree),
         };
-        objects(objection)
+        objects(objection.or_else(|| self.columns_objection(factor)))
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Reason> {
@@ -188,6 +189,38 @@ impl Examiner<'_> {
                 _ => Some(Reason::TypeUnknown),
             },
             _ => None,
+        }
+    }
+
+    /// The types of columns that a query defines for what it reads.
+    fn columns_objection(&self, factor: &TableFactor) -> Option<Reason> {
+        let alias = match factor {
+            TableFactor::JsonTable { columns, .. } => {
+                return columns.iter().find_map(|column| self.json_column_objection(column));
+            }
+            TableFactor::XmlTable { columns, .. } => {
+                return columns.iter().find_map(|column| match &column.option {
+                    XmlTableColumnOption::NamedInfo { r#type, .. } => self.type_objection(r#type),
+                    XmlTableColumnOption::ForOrdinality => None,
+                });
+            }
+            TableFactor::Table { alias, .. }
+            | TableFactor::Function { alias, .. }
+            | TableFactor::UNNEST { alias, .. }
+            | TableFactor::Derived { alias, .. } => alias,
+            _ => return None,
+        };
+        let mut types = alias.iter().flat_map(|alias| &alias.columns).filter_map(|it| it.data_type.as_ref());
+        types.find_map(|data_type| self.type_objection(data_type))
+    }
+
+    fn json_column_objection(&self, column: &JsonTableColumn) -> Option<Reason> {
+        match column {
+            JsonTableColumn::Named(column) => self.type_objection(&column.r#type),
+            JsonTableColumn::ForOrdinality(_) => None,
+            JsonTableColumn::Nested(nested) => {
+                nested.columns.iter().find_map(|column| self.json_column_objection(column))
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use std::ops::Range;
 use crate::Reason;
 use crate::lexer::{Token, TokenKind};
 use crate::names::{self, Keyword, Names};
-use level::{Level, Opener};
+use level::{From, Level, Opener};
 
 /// What the walk concludes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,10 +218,12 @@ impl<'a> Walk<'a> {
         )
     }
 
-    /// Behind `::`, behind AS in CAST, and behind JSON's RETURNING a type must follow.
+    /// Behind `::`, behind AS in CAST, behind JSON's RETURNING, and behind the name of a column that is defined, a type must
+    /// follow.
     fn in_type_position(&self) -> bool {
         let Some(previous) = self.at.checked_sub(1) else { return false };
         match self.tokens[previous].kind {
+            TokenKind::Word | TokenKind::Quoted if self.defines_column(previous) => true,
             TokenKind::Op => self.bytes(previous) == b"::",
             TokenKind::Word if self.after_as => {
                 self.stack.last().is_some_and(|level| level.opener == Opener::Cast)
@@ -229,6 +231,16 @@ impl<'a> Walk<'a> {
             TokenKind::Word => self.bytes(previous) == b"returning",
             _ => false,
         }
+    }
+
+    /// Whether the name at this place begins the definition of a column.
+    fn defines_column(&self, at: usize) -> bool {
+        let in_columns = self.stack.last().is_some_and(|level| level.opener == Opener::Columns);
+        let begins = at.checked_sub(1).is_some_and(|before| {
+            matches!(self.kind(before), Some(TokenKind::Open | TokenKind::Comma))
+                || self.word_at(before) == b"columns"
+        });
+        in_columns && begins && self.word_at(at + 1) != b"for"
     }
 
     /// `name` is the type or its schema.
@@ -296,8 +308,23 @@ impl<'a> Walk<'a> {
             (TokenKind::Word, b"cast" | b"treat" | b"xmlserialize" | b"xmlcast") => Opener::Cast,
             (TokenKind::Word, b"on" | b"operator") => Opener::NoOperand,
             (TokenKind::Word, b"sets" | b"rollup" | b"cube") => Opener::Grouping,
+            (TokenKind::Word, b"xmltable") => Opener::XmlTable,
+            (TokenKind::Word, b"columns") => Opener::Columns,
+            (TokenKind::Word | TokenKind::Quoted, _) if self.names_columns(previous) => Opener::Columns,
             _ => Opener::Group,
         }
+    }
+
+    /// Whether the word at this place is an alias of something in FROM, or AS without one.
+    fn names_columns(&self, at: usize) -> bool {
+        let in_from = self.stack.last().is_some_and(|level| level.from == From::After);
+        let Some(before) = at.checked_sub(1) else { return false };
+        let alias = match self.kind(before) {
+            Some(TokenKind::Quoted | TokenKind::Close) => true,
+            Some(TokenKind::Word) => self.word_at(before) == b"as" || self.is_name(before),
+            _ => false,
+        };
+        in_from && (alias || self.word_at(at) == b"as" || self.word_at(before) == b"ordinality")
     }
 
     fn level(&mut self) -> &mut Level {

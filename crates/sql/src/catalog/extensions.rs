@@ -54,6 +54,8 @@ pub(super) static CURATED: &[Curated] = curated! {
     "tablefunc" "crosstab3" Unproven "runs any text";
     "tablefunc" "crosstab4" Unproven "runs any text";
     "tablefunc" "normal_rand" Safe "volatile for its randomness only";
+    "tsm_system_rows" "system_rows" Safe "a sampling method: reads only";
+    "tsm_system_time" "system_time" Safe "a sampling method: reads only";
     "uuid-ossp" "uuid_generate_v1" Safe "volatile for the clock only";
     "uuid-ossp" "uuid_generate_v1mc" Safe "volatile for the clock and its randomness only";
     "uuid-ossp" "uuid_generate_v4" Safe "volatile for its randomness only";

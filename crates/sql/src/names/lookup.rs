@@ -41,19 +41,27 @@ impl<'a> Names<'a> {
         self,
         schema: Option<&[u8]>,
         name: &[u8],
-        arguments: impl FnOnce() -> Option<usize>,
+        arguments: impl Fn() -> Option<usize>,
     ) -> Call {
         let builtin = super::function(schema, name);
-        if let Some(reason) = builtin.and_then(Class::objection) {
+        if let Some(reason) = builtin.and_then(Class::objection)
+            && !super::is_safe_overload(name, &arguments)
+        {
             return Call::Objection(reason);
         }
-        let user = self.user.map(|(catalog, path)| catalog.call(path, schema, name, arguments));
+        let user = self.user.map(|(catalog, path)| catalog.call(path, schema, name, &arguments));
         match (builtin, user.unwrap_or(Meaning::Unknown)) {
             (_, Meaning::Objection(reason)) => Call::Objection(reason),
             (Some(Class::Setting), _) => Call::Setting,
             (Some(_), _) | (None, Meaning::Harmless) => Call::Harmless,
+            (None, Meaning::Unknown) if self.is_cast(schema, name, &arguments) => Call::Harmless,
             (None, Meaning::Unknown) => Call::Unknown,
         }
+    }
+
+    /// Where no function has a name, a call with one argument is a cast to the type of that name. Manual: "Type Casts".
+    fn is_cast(self, schema: Option<&[u8]>, name: &[u8], arguments: impl Fn() -> Option<usize>) -> bool {
+        self.user.is_some() && self.type_objection(schema, name).is_none() && arguments() == Some(1)
     }
 
     /// Whether a call may leave session state that no text shows.

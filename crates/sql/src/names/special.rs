@@ -64,7 +64,7 @@ pub(super) static SPECIAL: &[Special] = special! {
     "lo_create" Write "makes a large object";
     "lo_export" Write "writes a file of the server";
     "lo_from_bytea" Write "makes a large object";
-    "lo_get" Unproven "volatile; older servers refuse large objects on a standby";
+    "lo_get" Safe "reads a large object as rows are read";
     "lo_import" Write "makes a large object";
     "lo_lseek" Session "a descriptor of the transaction";
     "lo_lseek64" Session "a descriptor of the transaction";

@@ -71,7 +71,7 @@ impl Walk<'_> {
             (_, b"sets") => previous == b"grouping",
             (_, b"zone") => previous == b"time",
             (_, b"varying") => matches!(previous, b"character" | b"char" | b"nchar" | b"bit"),
-            (_, b"second") => previous == b"to",
+            (_, b"second") => previous == b"to" || self.previous_kind() == Some(TokenKind::Str),
             (_, b"first" | b"next") => previous == b"fetch",
             (_, b"materialized") => matches!(previous, b"as" | b"not"),
             (_, b"rollup" | b"cube") => self.stack.last().is_some_and(|level| level.in_group),

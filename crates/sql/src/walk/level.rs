@@ -7,6 +7,10 @@ pub(super) enum Opener {
     Query,
     /// `CAST (` and its like, in which AS is followed by a type.
     Cast,
+    /// Definitions of columns, in which a name is followed by its type: `AS x (a int)`, `COLUMNS (a int PATH '$')`.
+    Columns,
+    /// `XMLTABLE (`, where definitions follow COLUMNS without parentheses.
+    XmlTable,
     /// `GROUPING SETS (`, `ROLLUP (`, `CUBE (`.
     Grouping,
     /// `DISTINCT ON (`, `OPERATOR (`: what is closed here is no operand, so a call may follow it.
@@ -52,6 +56,7 @@ impl Level {
             _ => self.from,
         };
         match word {
+            b"columns" if self.opener == Opener::XmlTable => self.opener = Opener::Columns,
             b"by" if previous == b"group" => self.in_group = true,
             b"select" | b"values" | b"table" | b"insert" | b"update" | b"delete" | b"merge" => {
                 self.in_with = false;
