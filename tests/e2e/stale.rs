@@ -69,6 +69,27 @@ fn who_knows_the_columns_from_before_gets_postgresqls_error_until_it_prepares_ag
     }
 }
 
+/// No server is left that has parsed the statement before: one that parses it now knows of no change.
+#[test]
+fn who_knows_the_columns_from_before_gets_the_error_from_new_servers_too() {
+    for binaries in Binaries::installed() {
+        let site = Setup::on(&binaries).standbys(1).start();
+        for text in TEXTS {
+            let mut shared = table_known_to_servers(&site, text);
+            alter(&site, CHANGES[0].0, Changed::Unseen);
+            for node in site.cluster.nodes() {
+                let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                           WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+                node.query("postgres", end).unwrap();
+            }
+            let answer = ask(&mut shared, &[bind("known", &[]), execute(), sync()].concat(), 1);
+            let error = "0A000 cached plan must not change result type";
+            assert!(answer.iter().any(|message| is_error(message, error)), "{text}: {answer:?}");
+            assert!(answer.iter().all(|message| message.tag != b'D'), "{text}: {answer:?}");
+        }
+    }
+}
+
 /// Its driver asks with each portal, as libpq does.
 #[test]
 fn who_asks_for_the_columns_each_time_is_told_the_new_ones() {

@@ -108,6 +108,7 @@ impl Session {
             | Owed::Provoked(_)
             | Owed::Question(_)
             | Owed::Restored
+            | Owed::Shape(..)
             | Owed::Sync(_) => {}
         });
         if skips == SkipsUntilSync::Yes {

@@ -100,7 +100,8 @@ impl Session {
             // Nothing of the client's was sent. Another connection to the same primary may well live.
             return OnServerLost::SendAgain(self.take_back());
         }
-        let leaving = link.preparing == Preparing::Leaving;
+        // What we alone have asked is asked again elsewhere.
+        let leaving = matches!(link.preparing, Preparing::Checking | Preparing::Leaving);
         let traceless = (self.ledger.is_empty() || leaving)
             && self.status == TransactionStatus::Idle
             && self.open_segment < OpenSegment::Executed

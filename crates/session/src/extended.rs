@@ -13,6 +13,7 @@ use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 use crate::bound;
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
+use crate::ensure::Ensured;
 use crate::error::SessionError;
 use crate::failures::ends_failed_block;
 use crate::ledger::{Audience, Owed, Parsed};
@@ -22,20 +23,8 @@ use crate::portals::PORTALS_MAX;
 use crate::replies::ReplyRest;
 use crate::route::Running;
 use crate::session::{Advance, Next, Pinned, Session, linked};
-use crate::statements::{
-    NameChange, Named, Presence, Statement, StatementId, Unnamed, UnnamedToken, text_of,
-};
+use crate::statements::{NameChange, Named, Presence, Statement, Unnamed, UnnamedToken, text_of};
 use crate::terms::NodeRole;
-
-/// Whether the server will have a statement when it reads what comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ensured {
-    Yes,
-    /// Only the replies that are outstanding tell.
-    Wait,
-    /// The client has no such statement; an error is on its way.
-    Refused,
-}
 
 impl Session {
     pub(crate) fn parse(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Advance {
@@ -196,71 +185,6 @@ impl Session {
         self.opens(OpenSegment::Prepared);
     }
 
-    /// Tells the server to parse a named statement, and to close another if it has too many.
-    fn write_parse(&mut self, statement: &Statement, id: StatementId, step: &mut Step<'_>) {
-        self.make_room(id, step);
-        say::frame(step.to_server, b'P', &[&id.server_name(), b"\0", &statement.definition]);
-    }
-
-    /// The server is about to parse a statement: tells it to close another if it has too many.
-    pub(crate) fn make_room(&mut self, id: StatementId, step: &mut Step<'_>) {
-        let limit = self.limits.server_statements_max;
-        let segment = self.ledger.segment();
-        let evicted = linked(&mut self.link).server.statements.add(id, segment, limit);
-        if let Some(evicted) = evicted {
-            say::frame(step.to_server, b'C', &[b"S", &evicted.server_name(), b"\0"]);
-            self.ledger.promise(Owed::Close(Audience::Proxy, Some(evicted)));
-        }
-    }
-
-    /// Makes sure that the server has the statement; answers under which name.
-    fn ensure(&mut self, statement: &Statement, step: &mut Step<'_>) -> (Ensured, StatementId) {
-        let id = self.server_id(statement);
-        let statements = &mut linked(&mut self.link).server.statements;
-        match statements.touch(id) {
-            Presence::Yes => return (Ensured::Yes, id),
-            Presence::Since(segment) if self.ledger.in_doubt(segment) => return (Ensured::Wait, id),
-            Presence::Since(_) if statements.has(id) => return (Ensured::Yes, id),
-            Presence::Since(_) | Presence::No => {}
-        }
-        self.write_parse(statement, id, step);
-        self.ledger.promise(Owed::Parse(Audience::Proxy, None, Parsed::Named(id)));
-        (Ensured::Yes, id)
-    }
-
-    /// Makes sure that the server's unnamed statement is this client's.
-    fn ensure_unnamed(&mut self, step: &mut Step<'_>) -> Ensured {
-        let Some(unnamed) = &self.unnamed else {
-            self.provoke("26000", "unnamed prepared statement does not exist".to_owned(), step);
-            return Ensured::Refused;
-        };
-        let statements = &mut linked(&mut self.link).server.statements;
-        match statements.unnamed(unnamed.token) {
-            Presence::Since(segment) if self.ledger.in_doubt(segment) => return Ensured::Wait,
-            Presence::Yes | Presence::Since(_) => return Ensured::Yes,
-            Presence::No => {}
-        }
-        statements.add_unnamed(unnamed.token, self.ledger.segment());
-        say::frame(step.to_server, b'P', &[b"\0", &unnamed.definition]);
-        self.ledger.promise(Owed::Parse(Audience::Proxy, None, Parsed::Unnamed(unnamed.token)));
-        Ensured::Yes
-    }
-
-    /// Makes sure that the server has what a client knows by this name; `None` if the client knows nothing by it.
-    fn ensure_named(
-        &mut self,
-        name: &[u8],
-        step: &mut Step<'_>,
-    ) -> Option<(Ensured, StatementId, Arc<Statement>)> {
-        let named = self.statements.named(name)?;
-        let statement = Arc::clone(&named.statement);
-        if self.ledger.in_doubt(named.defined_in) {
-            return Some((Ensured::Wait, statement.id, statement));
-        }
-        let (ensured, id) = self.ensure(&statement, step);
-        Some((ensured, id, statement))
-    }
-
     pub(crate) fn bind(
         &mut self,
         rest: &[u8],
@@ -351,8 +275,13 @@ impl Session {
             self.promise_bind(names.portal, None, None, step);
             return self.forward_all(header);
         };
-        if ensured == Ensured::Wait {
-            return self.wait(step);
+        match ensured {
+            Ensured::Yes => {}
+            Ensured::Wait => return self.wait(step),
+            Ensured::Refused => {
+                self.passing = Passing::Swallow(header.total());
+                return Advance::By(0);
+            }
         }
         let verdict =
             statement.judged.now(&statement.definition, self.names.naming(), self.lexing, step.classifier);
@@ -384,7 +313,7 @@ impl Session {
         step.events.push(Event::Bound);
         self.opens(OpenSegment::Executed);
         self.note_change(after.as_deref());
-        self.portals.bind(portal, after);
+        self.portals.bind(portal, after, of.clone());
         self.ledger.promise(Owed::Bind(of));
     }
 
@@ -396,7 +325,12 @@ impl Session {
     ) -> Advance {
         let ensured = match target {
             body::Target::Statement(name) if self.ledger.may_keep(name) => return self.wait(step),
-            body::Target::Portal(_) => None,
+            body::Target::Portal(name) => {
+                step.to_server.extend_from_slice(frame);
+                self.opens(OpenSegment::Prepared);
+                self.ledger.promise(Owed::Describe(self.portals.statement(name)));
+                return Advance::By(frame.len());
+            }
             body::Target::Statement(b"") => Some((self.ensure_unnamed(step), None)),
             body::Target::Statement(name) => {
                 self.ensure_named(name, step).map(|(ensured, id, statement)| (ensured, Some((id, statement))))

@@ -3,7 +3,6 @@
 //! Invariant: only what provably did not run, or what only reads, is sent again.
 
 use pgweir_sql::Kind;
-use pgweir_wire::say::{Complaint, Severity};
 use pgweir_wire::{ErrorFields, SqlState, TransactionStatus, say};
 
 use crate::dispatch::{CopyIn, Skipping};
@@ -60,9 +59,7 @@ impl Session {
         if fields.is_fatal() {
             return Ok(Pass::End(AfterReplies::ServerEnds, Audience::Client));
         }
-        Ok(instead.map_or(Pass::Forward, |(sqlstate, message)| {
-            Pass::Instead(Complaint { severity: Severity::Error, sqlstate, message: "", hint: None }, message)
-        }))
+        Ok(instead.map_or(Pass::Forward, Pass::Instead))
     }
 
     /// Leaves the node at hand: another one is asked, and the client does not notice.

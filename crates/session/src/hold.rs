@@ -12,6 +12,7 @@ use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
 use crate::segment::{Extent, Known, Needs, Proof};
 use crate::session::{Advance, Next, Preparing, Session};
+use crate::shapes::{Check, Checks};
 use crate::terms::PoolMode;
 
 impl Session {
@@ -67,7 +68,13 @@ impl Session {
                 if self.segment.is_doubtful() && self.ledger.owes_ready() {
                     return Ok(Advance::Until(Next::Replies));
                 }
-                self.dispatch_segment(rest, step)
+                if self.check_segment(&rest[..self.segment.scanned], step) == Check::Asked {
+                    return Ok(Advance::Until(Next::Replies));
+                }
+                self.checks = Checks::Done;
+                let sent = self.dispatch_segment(rest, step);
+                self.checks = Checks::Each;
+                sent
             }
             (Some(_), _) => Ok(self.leave_when_answered(step)),
         }

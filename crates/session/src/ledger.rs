@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::effect::AfterStatement;
+use crate::provoked::Heard;
 use crate::statements::{NameChange, SegmentNumber, Statement, StatementId, UnnamedToken};
 
 /// Who hears the replies to a message.
@@ -51,6 +52,8 @@ pub(crate) enum Owed {
     Question(Option<StatementId>),
     /// Everything a simple query brings, up to ReadyForQuery.
     SimpleQuery(Audience, Option<Arc<AfterStatement>>),
+    /// ParameterDescription and RowDescription or NoData, that tell us what this statement returns.
+    Shape(Arc<Statement>, StatementId),
     /// BindComplete, of a portal of ours in the client's segment.
     OwnBind,
     /// Rows and CommandComplete of that portal.
@@ -77,8 +80,7 @@ pub(crate) enum Parsed {
 pub(crate) struct Provoked {
     /// The SQLSTATE that we expect; any other error is heard as it is.
     pub(crate) by: &'static str,
-    pub(crate) sqlstate: &'static str,
-    pub(crate) message: String,
+    pub(crate) heard: Heard,
 }
 
 impl Owed {
@@ -97,8 +99,13 @@ impl Owed {
             | Self::Local(..)
             | Self::Provoked(_)
             | Self::Restored => Audience::Client,
-            Self::OwnBind | Self::OwnExecute => Audience::Proxy,
+            Self::OwnBind | Self::OwnExecute | Self::Shape(..) => Audience::Proxy,
         }
+    }
+
+    /// Whether it is told what a statement or portal returns.
+    pub(crate) const fn is_description(&self) -> bool {
+        matches!(self, Self::Describe(_) | Self::Shape(..))
     }
 
     /// Whether the reply ends with ReadyForQuery.
@@ -119,9 +126,10 @@ impl Owed {
         }
     }
 
-    /// Whether what follows must wait for this: it changes what statement names mean.
+    /// Whether what follows must wait for this: it changes what statement names mean, or tells whether they may be used.
     fn is_barrier(&self) -> bool {
         match self {
+            Self::Shape(..) => true,
             Self::SimpleQuery(Audience::Client, after) | Self::Execute(after) => {
                 after.as_ref().is_some_and(|after| after.is_barrier())
             }
@@ -149,6 +157,7 @@ impl Owed {
                 | Self::OwnExecute
                 | Self::Parse(..)
                 | Self::Provoked(_)
+                | Self::Shape(..)
         )
     }
 }
@@ -158,15 +167,15 @@ impl Owed {
 pub(crate) struct Ledger {
     owed: VecDeque<Owed>,
     /// How many promises end with ReadyForQuery.
-    readies: usize,
+    readies: u32,
     /// How many promises may begin a COPY IN.
-    copies: usize,
+    copies: u32,
     /// How many promises are ParseComplete.
-    parses: usize,
+    parses: u32,
     /// How many promises everything else must wait for.
-    barriers: usize,
+    barriers: u32,
     /// How many promises put a name back when they are skipped.
-    closes: usize,
+    closes: u32,
     /// How many segments have been ended, ever.
     ended: SegmentNumber,
     flush: Flush,
@@ -337,7 +346,7 @@ impl Ledger {
         }
     }
 
-    fn count(&mut self, owed: &Owed, change: impl Fn(&mut usize)) {
+    fn count(&mut self, owed: &Owed, change: impl Fn(&mut u32)) {
         if owed.ends_with_ready() {
             change(&mut self.readies);
         }

@@ -4,7 +4,6 @@
 //! client unchanged are handed on as one run; rows are never looked into.
 
 use pgweir_wire::frame::HEADER_BYTES;
-use pgweir_wire::say::{self, Complaint};
 use pgweir_wire::{BackendTag, Header, TransactionStatus, body};
 
 use crate::dispatch::{Block, CopyIn};
@@ -12,6 +11,7 @@ use crate::effect::Step;
 use crate::endings::AtRest;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed};
+use crate::provoked::Heard;
 use crate::session::{Pinned, Preparing, Session, linked};
 use crate::terms::PoolMode;
 
@@ -29,7 +29,8 @@ pub struct ServerTook {
 pub enum AfterReplies {
     /// More bytes of the server.
     Input,
-    /// The server has the session's settings: the client's bytes can be looked at again.
+    /// The server has the session's settings, or told what a statement returns, and owes nothing: the client's bytes can
+    /// be looked at again.
     Prepared,
     /// The server is free: unlink it and give it back.
     Release(AtRest),
@@ -70,7 +71,7 @@ pub(crate) enum Pass {
     /// As `Swallow`; and what was not told yet belongs to an answer that is given up.
     GiveUp,
     /// The client gets this error instead.
-    Instead(Complaint<'static>, String),
+    Instead(Heard),
     /// The end of a step.
     End(AfterReplies, Audience),
 }
@@ -122,10 +123,10 @@ impl Session {
                     run.start = run.at;
                     self.reply_rest = ReplyRest::Swallow(header.total());
                 }
-                Pass::Instead(complaint, message) => {
+                Pass::Instead(heard) => {
                     self.attempt.show(step.to_client);
                     self.tell_run(&mut run, step);
-                    say::error(step.to_client, &Complaint { message: &message, ..complaint });
+                    heard.say(step.to_client);
                     self.reply_rest = ReplyRest::Swallow(header.total());
                 }
                 Pass::End(then, audience) => {
@@ -184,6 +185,9 @@ impl Session {
                 header.body
             }
             BackendTag::ErrorResponse => header.body.min(ERROR_INSPECTED_MAX),
+            BackendTag::RowDescription if self.ledger.head().is_some_and(Owed::is_description) => {
+                header.body.min(SHORT_REPLY_MAX)
+            }
             BackendTag::DataRow if self.ledger.owes_answer() => header.body.min(SHORT_REPLY_MAX),
             _ => 0,
         };
@@ -237,11 +241,12 @@ impl Session {
             | BackendTag::CopyOutResponse
             | BackendTag::FunctionCallResponse
             | BackendTag::ParameterDescription => self.for_head(not_owed),
-            BackendTag::RowDescription if !matches!(self.ledger.head(), Some(Owed::Describe(_))) => {
+            BackendTag::RowDescription if !self.ledger.head().is_some_and(Owed::is_description) => {
                 self.for_head(not_owed)
             }
             BackendTag::RowDescription | BackendTag::NoData => {
-                self.settle(|owed| matches!(owed, Owed::Describe(_)), not_owed)
+                self.shape_told(tag, body);
+                self.settle(Owed::is_description, not_owed)
             }
             BackendTag::BindComplete => {
                 self.settle(|owed| matches!(owed, Owed::Bind(_) | Owed::OwnBind), not_owed)
@@ -275,9 +280,9 @@ impl Session {
         match self.ledger.head() {
             Some(Owed::Execute(_) | Owed::Describe(_) | Owed::FunctionCall) => Ok(Pass::Forward),
             Some(Owed::SimpleQuery(Audience::Client, _)) => Ok(Pass::Forward),
-            Some(Owed::SimpleQuery(Audience::Proxy, _) | Owed::OwnExecute | Owed::Restored) => {
-                Ok(Pass::Swallow)
-            }
+            Some(
+                Owed::SimpleQuery(Audience::Proxy, _) | Owed::OwnExecute | Owed::Restored | Owed::Shape(..),
+            ) => Ok(Pass::Swallow),
             _ => Err(not_owed),
         }
     }
@@ -398,6 +403,10 @@ impl Session {
         if link.preparing == Preparing::Settings {
             link.preparing = Preparing::No;
             self.lexing = link.server.lexing();
+            return Ok(Pass::End(AfterReplies::Prepared, audience));
+        }
+        if link.preparing == Preparing::Checking && self.ledger.is_empty() {
+            link.preparing = Preparing::No;
             return Ok(Pass::End(AfterReplies::Prepared, audience));
         }
         if self.ledger.is_empty() {

@@ -35,7 +35,7 @@ impl Session {
         self.ledger.promise(Owed::OwnBind);
         say::frame(step.to_server, b'E', &[b"\0", &[0; 4]]);
         self.ledger.promise(Owed::OwnExecute);
-        self.portals.bind(b"", None);
+        self.portals.bind(b"", None, None);
         if after.is_some_and(|after| after.kind == Kind::Discard(DiscardScope::All)) {
             // It was committed at once: an error later in the segment must not undo what is ours.
             step.to_server.extend_from_slice(say::SYNC);

@@ -12,7 +12,7 @@ use crate::accepted::AcceptedSettings;
 use crate::replay;
 use crate::sequences::SequenceValues;
 use crate::settings::{self, SettingMap};
-use crate::statements::ServerStatements;
+use crate::statements::{ServerStatements, StatementId};
 
 /// The values of the settings that a server reports (ParameterStatus), by name.
 pub type Reported = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -22,6 +22,8 @@ pub type Reported = BTreeMap<Vec<u8>, Vec<u8>>;
 pub struct ServerState {
     pub(crate) settings: Arc<SettingMap>,
     pub(crate) statements: ServerStatements,
+    /// Statements that would return here what the client at hand was told, though they are not here yet.
+    pub(crate) checked: Vec<StatementId>,
     pub(crate) reported: Arc<Reported>,
     /// Whether something was left here that nothing takes back: only the session that left it may use this server.
     pub(crate) beyond_reset: bool,
@@ -45,6 +47,7 @@ impl ServerState {
         Self {
             settings,
             statements: ServerStatements::default(),
+            checked: Vec::new(),
             defaults: Arc::clone(&reported),
             reported,
             beyond_reset: false,

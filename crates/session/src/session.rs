@@ -25,6 +25,7 @@ use crate::route::{RouteSetting, Wants};
 use crate::segment::Segment;
 use crate::server::{Reported, ServerState};
 use crate::settings::Settings;
+use crate::shapes::Checks;
 use crate::sharing::Sharing;
 use crate::statements::{ClientStatements, StatementNamer, Unnamed};
 use crate::terms::{Limits, Liveness, NodeRole, PoolMode, SessionSettings};
@@ -82,6 +83,7 @@ pub struct Session {
     pub(crate) skipping: Skipping,
     pub(crate) segment: Segment,
     pub(crate) attempt: Attempt,
+    pub(crate) checks: Checks,
     pub(crate) lexing: Lexing,
     pub(crate) writes: Writes,
     reads_own_writes: bool,
@@ -112,6 +114,8 @@ pub(crate) struct Link {
 pub(crate) enum Preparing {
     No,
     Settings,
+    /// Asked what a statement would return there.
+    Checking,
     /// Asked only to end a segment that was opened on a standby, before going to the primary.
     Leaving,
 }
@@ -167,6 +171,7 @@ impl Session {
             skipping: Skipping::No,
             segment: Segment::new(),
             attempt: Attempt::default(),
+            checks: Checks::Each,
             // Nobody knows before the first server tells: both ways to read strings must agree.
             lexing: Lexing { standard_conforming_strings: false },
             writes: Writes::default(),
@@ -259,6 +264,7 @@ impl Session {
                 preparing = Preparing::Settings;
             }
         }
+        server.checked.clear();
         server.opaque_of.take_if(|of| *of != self.id);
         self.lexing = server.lexing();
         let wants = self.segment.wants.clone();

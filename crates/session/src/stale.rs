@@ -20,6 +20,7 @@ use crate::dispatch::{OpenSegment, Skipping};
 use crate::effect::{Event, Step};
 use crate::frames::Frames;
 use crate::ledger::{Audience, Owed};
+use crate::provoked::STALE_ROUTINE;
 use crate::replies::ReplyRest;
 use crate::segment::{Extent, Names};
 use crate::session::{Pinned, Preparing, Session, linked};
@@ -38,7 +39,7 @@ pub(crate) enum Renewal {
 
 /// Whether the error says that a prepared statement would now return other columns, since a schema changed.
 pub(crate) fn is_stale(fields: ErrorFields<'_>) -> bool {
-    &fields.sqlstate().0 == b"0A000" && fields.routine() == Some(b"RevalidateCachedQuery")
+    &fields.sqlstate().0 == b"0A000" && fields.routine() == Some(STALE_ROUTINE.as_bytes())
 }
 
 impl Session {
@@ -99,7 +100,7 @@ impl Session {
 }
 
 /// Whether each use of the statement in this segment tells the client what it returns.
-fn tells_again(segment: &[u8], statement: &[u8]) -> bool {
+pub(crate) fn tells_again(segment: &[u8], statement: &[u8]) -> bool {
     let mut untold: Option<&[u8]> = None;
     for (tag, body) in Frames(segment) {
         match tag {

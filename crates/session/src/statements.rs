@@ -21,6 +21,7 @@ use pgweir_wire::body::Parse;
 use crate::effect::AfterStatement;
 use crate::names::Judged;
 use crate::settings::SettingValue;
+use crate::shapes::Shape;
 
 /// Names statements; one for the process.
 #[derive(Debug, Default)]
@@ -119,6 +120,10 @@ pub(crate) struct Statement {
     apart: Salt,
     /// Whether a server bound or described it since the client parsed it.
     used: AtomicBool,
+    /// What the client was last told that it returns; 0: nothing.
+    told: AtomicU64,
+    /// Whether a server would return something else, so that the client must prepare again.
+    outdated: AtomicBool,
 }
 
 impl Statement {
@@ -142,6 +147,8 @@ impl Statement {
             after,
             apart: Salt::default(),
             used: AtomicBool::new(false),
+            told: AtomicU64::new(0),
+            outdated: AtomicBool::new(false),
         }
     }
 
@@ -161,6 +168,25 @@ impl Statement {
         self.used.load(Relaxed)
     }
 
+    /// The client is told what it returns.
+    pub(crate) fn was_told(&self, shape: Shape) {
+        self.told.store(shape.number(), Relaxed);
+    }
+
+    /// The number of the shape that the client was told.
+    pub(crate) fn told(&self) -> Option<u64> {
+        Some(self.told.load(Relaxed)).filter(|told| *told != 0)
+    }
+
+    /// A server would return something else.
+    pub(crate) fn outdate(&self) {
+        self.outdated.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.load(Relaxed)
+    }
+
     /// The same as if it were parsed now.
     fn renewed(&self, namer: &StatementNamer) -> Self {
         let types = &self.definition[self.text().len() + 1..];
@@ -172,6 +198,8 @@ impl Statement {
             after: self.after.clone(),
             apart: self.apart,
             used: AtomicBool::new(false),
+            told: AtomicU64::new(0),
+            outdated: AtomicBool::new(false),
         }
     }
 }

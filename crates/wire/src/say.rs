@@ -80,6 +80,11 @@ pub struct Complaint<'a> {
 
 /// Appends an ErrorResponse.
 pub fn error(out: &mut Vec<u8>, complaint: &Complaint<'_>) {
+    error_from(out, complaint, None);
+}
+
+/// Appends an ErrorResponse; `routine` is the one of PostgreSQL's that says this, where clients know it.
+pub fn error_from(out: &mut Vec<u8>, complaint: &Complaint<'_>, routine: Option<&str>) {
     let severity = complaint.severity.as_str();
     let mut fields = vec![
         (b'S', severity.to_owned()),
@@ -88,6 +93,7 @@ pub fn error(out: &mut Vec<u8>, complaint: &Complaint<'_>) {
         (b'M', complaint.message.to_owned()),
     ];
     fields.extend(complaint.hint.map(|hint| (b'H', hint.to_owned())));
+    fields.extend(routine.map(|routine| (b'R', routine.to_owned())));
     append(out, &ErrorResponse::new(fields));
 }
 

@@ -4,6 +4,7 @@
 //! with their transactional semantics, and that nothing is sent before a Sync, a Flush, an error or a COPY makes it.
 
 mod gucs;
+mod shape;
 mod sql;
 mod state;
 
@@ -194,7 +195,7 @@ impl Model {
     fn run_all(&mut self, mut commands: Vec<Command>) {
         while !commands.is_empty() {
             let command = commands.remove(0);
-            if let Some(columns) = command.columns().filter(|_| self.check(&command).is_ok()) {
+            if let Some(columns) = self.columns(&command).filter(|_| self.check(&command).is_ok()) {
                 self.say(b'T', &columns);
             }
             match self.run(&command) {
@@ -285,12 +286,6 @@ impl Model {
         Ok((command, shape))
     }
 
-    /// PostgreSQL plans a statement again when something that it reads has changed.
-    fn replan(&self, command: &Command, shape: u64) -> Result<(), Failed> {
-        let stale = command.returns_whole_rows() && shape != self.database.borrow().shape;
-        if stale { Err(("0A000", STALE.to_owned())) } else { Ok(()) }
-    }
-
     fn bind(&mut self, body: &[u8]) -> Result<(), Failed> {
         let names = BindNames::read(body).unwrap();
         let (command, shape) = self.statement(names.statement)?;
@@ -326,7 +321,7 @@ impl Model {
                 command
             }
         };
-        match command.columns() {
+        match self.columns(&command) {
             Some(columns) => self.say(b'T', &columns),
             None => self.say(b'n', b""),
         }
@@ -341,7 +336,7 @@ impl Model {
         let (command, rest) = (portal.command.clone(), portal.rest.take());
         let answer = match rest {
             None => self.run(&command)?,
-            Some(_) if command.columns().is_none() => {
+            Some(_) if self.columns(&command).is_none() => {
                 return Err(("55000", "portal cannot be run".to_owned()));
             }
             Some(rows) => Answer::Rows(rows),
@@ -458,9 +453,8 @@ impl Model {
     }
 
     fn fail(&mut self, (sqlstate, message): &Failed) {
-        if message == STALE {
-            let fields = ["SERROR", "VERROR", "C0A000", &format!("M{STALE}"), "RRevalidateCachedQuery"];
-            self.say(b'E', &[&fields.join("\0"), "\0\0"].concat().into_bytes());
+        if message == shape::STALE {
+            self.unflushed.extend_from_slice(&shape::stale());
         } else {
             let complaint = Complaint { severity: Severity::Error, sqlstate, message, hint: None };
             say::error(&mut self.unflushed, &complaint);
@@ -486,9 +480,6 @@ impl Model {
         self.flush();
     }
 }
-
-/// What PostgreSQL says of a statement that was prepared before the columns changed.
-const STALE: &str = "cached plan must not change result type";
 
 fn no_portal() -> Failed {
     ("34000", "portal does not exist".to_owned())

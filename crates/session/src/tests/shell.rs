@@ -356,7 +356,7 @@ impl Shell {
                     self.server.as_mut().unwrap().replies = rest;
                     return;
                 }
-                AfterReplies::Prepared => self.server.as_mut().unwrap().replies = rest,
+                AfterReplies::Prepared => assert!(rest.is_empty(), "nothing else was asked"),
                 AfterReplies::Release(proof) => {
                     assert!(rest.is_empty(), "a server that has more to say is not at rest");
                     return self.give_back(&proof);

@@ -163,3 +163,87 @@ fn a_server_that_dies_meanwhile_costs_nothing() {
     shell.settle();
     assert_eq!(shown(&shell.received[before..]), "2 T D(shape 1) C(SELECT 1) Z(I)");
 }
+
+/// A server that has to parse the statement for the first time knows of no change.
+#[test]
+fn a_client_that_was_told_the_columns_gets_the_error_from_any_server() {
+    let told_by_statement = |text| all(&[parse("s", text), describe_statement("s"), sync()]);
+    let told_by_portal = |text| all(&[parse("s", text), bind("s"), describe_portal(""), execute(), sync()]);
+    let used = all(&[bind("s"), execute(), sync()]);
+    for text in [READ_ON_PRIMARY, WRITE, READ] {
+        for told in [told_by_statement(text), told_by_portal(text)] {
+            for pieces in [Pieces::Whole, Pieces::Of(1), Pieces::Of(7)] {
+                let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), pieces);
+                shell.ask(&told);
+                shell.change_columns();
+                shell.idle.clear();
+                let ran = shell.times_run("1");
+                for _ in 0..2 {
+                    let answer = shell.ask(&used);
+                    assert_eq!(shown(&answer), format!("{STALE} Z(I)"), "{text}");
+                    assert!(answer.windows(22).any(|bytes| bytes == b"RRevalidateCachedQuery"));
+                }
+                assert_eq!(shell.times_run("1"), ran, "nothing was written");
+                shell.ask(&query("BEGIN"));
+                assert_eq!(shown(&shell.ask(&used)), format!("{STALE} Z(E)"), "{text}");
+                shell.ask(&query("ROLLBACK"));
+                shell.ask(&all(&[close_statement("s"), parse("s", text), sync()]));
+                assert!(shown(&shell.ask(&used)).contains("D(shape 1)"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_agrees_with_what_was_told_is_used() {
+    for text in [READ_ON_PRIMARY, WRITE, READ] {
+        let chunks = [
+            all(&[parse("s", text), describe_statement("s"), sync()]),
+            all(&[bind("s"), execute(), describe_statement("s"), sync()]),
+            query("BEGIN"),
+            all(&[bind("s"), execute(), flush(), bind("s"), execute(), sync()]),
+            query("COMMIT"),
+        ];
+        for pieces in [Pieces::Whole, Pieces::Of(1), Pieces::Random(Random::new(7))] {
+            let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), pieces);
+            for chunk in &chunks {
+                shell.idle.clear();
+                shell.ask(chunk);
+            }
+            assert_eq!(shown(&shell.received), shown(&super::directly(&chunks, &[])), "{text}");
+        }
+    }
+}
+
+/// Nothing of the client's was sent yet.
+#[test]
+fn a_server_that_dies_while_it_is_asked_costs_nothing() {
+    for text in [READ_ON_PRIMARY, READ] {
+        let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), Pieces::Whole);
+        shell.ask(&all(&[parse("s", text), describe_statement("s"), sync()]));
+        shell.idle.clear();
+        let written = shell.first_write(&all(&[bind("s"), execute(), sync()]));
+        assert!(!written.contains("pgweir_"), "the question alone: {written}");
+        let before = shell.received.len();
+        shell.kill();
+        shell.settle();
+        assert_eq!(shown(&shell.received[before..]), "2 D(shape 0) C(SELECT 1) Z(I)", "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_parsed_any_more_is_an_error_of_the_bind() {
+    for block in [false, true] {
+        let mut shell = shell();
+        shell.ask(&all(&[parse("s", WRITE), describe_statement("s"), sync()]));
+        shell.idle.clear();
+        shell.ask(&all(&[query("BEGIN"), run("INSERT INTO t VALUES ('2')"), sync()]));
+        if !block {
+            shell.ask(&query("COMMIT"));
+        }
+        shell.server.as_mut().or(shell.idle.last_mut()).unwrap().model.fails_to_parse = true;
+        let answer = shell.ask(&all(&[bind("s"), execute(), sync()]));
+        let status = if block { 'E' } else { 'I' };
+        assert_eq!(shown(&answer), format!("E(42P01 relation \"t\" does not exist) Z({status})"));
+    }
+}
