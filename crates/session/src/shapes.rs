@@ -133,7 +133,10 @@ impl Session {
     /// What a statement returns was told: to the client, or to us.
     pub(crate) fn shape_told(&mut self, tag: BackendTag, body: &[u8]) {
         match self.ledger.head() {
-            Some(Owed::Describe(Some(statement))) => statement.was_told(Shape::of(tag, body)),
+            // It stays what it is, or the server says so: libpq asks each time, and hashing would cost it each time.
+            Some(Owed::Describe(Some(statement))) if statement.told().is_none() => {
+                statement.was_told(Shape::of(tag, body));
+            }
             Some(Owed::Shape(statement, id)) => {
                 if statement.told() == Some(Shape::of(tag, body).number()) {
                     linked(&mut self.link).server.checked.push(*id);
