@@ -40,6 +40,7 @@ pub struct Catalog {
     attributes: Vec<Box<str>>,
     /// Why any query may run what objects, with nothing in its text to show it.
     implied: Option<Reason>,
+    has_volatile_types: bool,
     search_paths: Vec<SearchPathRow>,
 }
 
@@ -190,6 +191,11 @@ impl Catalog {
         let types = self.types.named(name).iter();
         let meant = types.filter(|found| self.is_meant(path, schema, found.schema));
         worst(meant.map(|found| found.fact))
+    }
+
+    /// Whether there is a type that objects.
+    pub(crate) fn has_volatile_types(&self) -> bool {
+        self.has_volatile_types
     }
 
     /// What an operator means.

@@ -71,6 +71,13 @@ pub(crate) fn is_safe_overload(name: &[u8], arguments: impl Fn() -> Option<usize
     overloads.any(|(_, count, _)| arguments() == Some(*count))
 }
 
+/// Whether a function makes rows of its argument's type, with all that their columns' types do, though no text names those.
+pub(crate) fn makes_rows(name: &[u8]) -> bool {
+    name.strip_prefix(b"json")
+        .is_some_and(|rest| rest.strip_prefix(b"b").unwrap_or(rest).starts_with(b"_populate_record"))
+        || name == b"populate_record"
+}
+
 /// Overloads of functions of the curated table that are better than their worst, by their number of arguments, with the
 /// reason.
 static SAFE_OVERLOADS: &[(&str, usize, &str)] =

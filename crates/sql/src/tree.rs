@@ -169,8 +169,8 @@ impl Examiner<'_> {
             _ => Call::Unknown,
         };
         match meaning {
-            // The walk looks at the setting's name.
-            Call::Harmless | Call::Setting => None,
+            // The walk looks at the setting's name, and at the argument that gives rows their type.
+            Call::Harmless | Call::Rows | Call::Setting => None,
             Call::Objection(reason) => Some(reason),
             Call::Unknown => Some(Reason::FunctionUnknown),
         }

@@ -24,6 +24,11 @@ SELECT concat_ws(' ',
   (SELECT concat(count(*), ':', sum(c.xmin::text::int8)) FROM pg_cast c WHERE c.oid >= 16384),
   (SELECT concat(count(*), ':', sum(t.xmin::text::int8)) FROM pg_type t
     WHERE t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e', 'r', 'm') AND t.typcategory <> 'A'),
+  (SELECT concat(count(*), ':', sum(s.xmin::text::int8)) FROM pg_amproc s WHERE s.oid >= 16384),
+  (SELECT concat(count(*), ':', sum(hashtextextended(concat_ws(' ', d.objid, d.objsubid, d.refobjid), 0)::numeric))
+     FROM pg_depend d
+    WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid >= 16384 AND d.classid = 'pg_class'::regclass
+      AND d.objsubid > 0),
   (SELECT concat(count(*), ':', sum(c.xmin::text::int8)) FROM pg_constraint c WHERE c.contypid >= 16384),
   (SELECT concat(count(*), ':', sum(n.xmin::text::int8)) FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'),
   (SELECT concat(count(*), ':', sum(e.xmin::text::int8)) FROM pg_extension e),
@@ -47,13 +52,15 @@ SELECT r.rolname::text, substr(entry, length('search_path=') + 1)
    AND (s.setrole = 0 OR r.rolname IS NOT NULL)
  ORDER BY s.setdatabase <> 0 DESC";
 
-/// What the tree of an expression refers to, as an array of `field oid`, and whether a statement in it does more than read.
+/// What the tree of an expression refers to, as an array of `field oid…`, and whether a statement in it does more than read.
+/// Of columns that a query defines itself, the tree has lists of types.
 macro_rules! references {
     ($tree:literal) => {
         concat!(
             "(SELECT array_agg(DISTINCT m[1] || ' ' || m[2]) FROM regexp_matches(",
             $tree,
-            ", ':(aggfnoid|eqop|funcid|opfuncid|opno|relid|resulttype|sortop|tsmhandler|winfnoid) ([1-9][0-9]*)', 'g') m),",
+            ", ':(aggfnoid|coltypes|eqop|funccoltypes|funcid|funcresulttype|opfuncid|opno|relid|resulttype|sortop|",
+            "tsmhandler|typid|winfnoid) (?:\\(o )?([1-9][0-9 ]*)', 'g') m),",
             " coalesce(",
             $tree,
             " ~ ':(commandType [02-9]|hasForUpdate true|hasModifyingCTE true)', false)"
@@ -86,7 +93,8 @@ SELECT p.oid, n.nspname::text, p.proname::text, p.provolatile::text, l.lanname::
             references!($body),
             ", ",
             references!("p.proargdefaults::text"),
-            "
+            ",
+       ARRAY(SELECT t FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) t WHERE t >= 16384)
   FROM pg_proc p
   JOIN pg_namespace n ON n.oid = p.pronamespace
   JOIN pg_language l ON l.oid = p.prolang
@@ -127,21 +135,37 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
  WHERE r.relkind IN ('v', 'f', 'S') OR r.unlogged OR r.guarded OR r.children <> '{}' OR r.runs <> '{}'"
 );
 
-/// Types. Those of partitions are nobody's to name.
+/// Types. Those of partitions are nobody's to name, and arrays of a table's rows are known by the row's type. What a type is
+/// made of are its base, its element, what it ranges over, and the types of its columns.
 pub(super) const TYPES: &str = concat!(
     "
+WITH ordering AS (
+  SELECT x AS type, array_agg(DISTINCT s.amproc::oid) AS functions
+    FROM pg_amproc s, unnest(ARRAY[s.amproclefttype, s.amprocrighttype]) x WHERE s.amproc >= 16384 GROUP BY x
+), parts AS (
+  SELECT d.classid, d.objid, array_agg(DISTINCT CASE y.typcategory WHEN 'A' THEN y.typelem ELSE y.oid END) AS types
+    FROM pg_depend d JOIN pg_type y ON y.oid = d.refobjid
+   WHERE d.refclassid = 'pg_type'::regclass AND d.refobjid >= 16384
+     AND (d.classid = 'pg_type'::regclass OR d.classid = 'pg_class'::regclass AND d.objsubid > 0)
+   GROUP BY d.classid, d.objid
+)
 SELECT t.oid, n.nspname::text, t.typname::text,
-       ARRAY(SELECT f FROM unnest(ARRAY[t.typinput::oid, t.typoutput::oid]) f WHERE f >= 16384),
-       t.typbasetype,
+       ARRAY(SELECT f FROM unnest(ARRAY[t.typinput::oid, t.typoutput::oid]) f WHERE f >= 16384) || o.functions,
+       ARRAY[t.typbasetype, t.typelem] || own.types || columns.types,
        ",
     references!("d.tree"),
     "
   FROM pg_type t
   JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_class c ON c.oid = t.typrelid
+  LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
+  LEFT JOIN ordering o ON o.type = t.oid
+  LEFT JOIN parts own ON own.classid = 'pg_type'::regclass AND own.objid = t.oid
+  LEFT JOIN parts columns ON columns.classid = 'pg_class'::regclass AND columns.objid = t.typrelid
  CROSS JOIN LATERAL (SELECT (SELECT string_agg(k.conbin::text, ' ') FROM pg_constraint k
                               WHERE t.typtype = 'd' AND k.contypid = t.oid) AS tree) d
- WHERE t.oid >= 16384 AND t.typisdefined AND t.typcategory <> 'A'
+ WHERE t.oid >= 16384 AND t.typisdefined
+   AND (e.oid IS NULL OR e.typrelid = 0 OR EXISTS (SELECT FROM pg_class r WHERE r.oid = e.typrelid AND r.relkind = 'c'))
    AND (c.oid IS NULL OR (c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relpersistence <> 't' AND NOT c.relispartition))"
 );
 
@@ -156,7 +180,7 @@ SELECT o.oid, n.nspname::text, o.oprname::text, o.oprcode::oid,
 pub(super) const CASTS: &str =
     "SELECT c.castsource, c.casttarget, c.castfunc FROM pg_cast c WHERE c.oid >= 16384 AND c.castfunc <> 0";
 
-/// Columns whose type a volatile function works on as an operator or cast.
+/// Columns whose type a volatile function works on as an operator or cast, or to order values.
 pub(super) const COLUMNS: &str = "
 WITH suspect AS (
   SELECT unnest(ARRAY[c.castsource, c.casttarget]) AS type
@@ -164,6 +188,9 @@ WITH suspect AS (
   UNION
   SELECT unnest(ARRAY[o.oprleft, o.oprright])
     FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode WHERE o.oid >= 16384 AND p.provolatile = 'v'
+  UNION
+  SELECT unnest(ARRAY[s.amproclefttype, s.amprocrighttype])
+    FROM pg_amproc s JOIN pg_proc p ON p.oid = s.amproc WHERE s.amproc >= 16384 AND p.provolatile = 'v'
 )
 SELECT DISTINCT c.oid, n.nspname::text, c.relname::text, t.oid
   FROM suspect s

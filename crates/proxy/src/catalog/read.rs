@@ -80,6 +80,7 @@ fn function(row: &Row) -> Result<FunctionRow, Error> {
     let mut uses = References { functions: row.try_get(14)?, ..References::default() };
     add(&mut uses, row, 15)?;
     add(&mut uses, row, 17)?;
+    uses.types.extend(row.try_get::<_, Vec<u32>>(19)?);
     let text: Option<String> = row.try_get(13)?;
     let is_parsed: bool = row.try_get(12)?;
     Ok(FunctionRow {
@@ -139,7 +140,7 @@ fn relation(row: &Row) -> Result<RelationRow, Error> {
 fn type_row(row: &Row) -> Result<TypeRow, Error> {
     let mut uses = references(row, 5)?;
     uses.functions.extend(row.try_get::<_, Vec<u32>>(3)?);
-    uses.types.push(row.try_get(4)?);
+    uses.types.extend(row.try_get::<_, Vec<u32>>(4)?);
     Ok(TypeRow { oid: row.try_get(0)?, schema: row.try_get(1)?, name: row.try_get(2)?, uses })
 }
 
@@ -204,15 +205,16 @@ fn add(references: &mut References, row: &Row, at: usize) -> Result<(), Error> {
     let fields: Option<Vec<String>> = row.try_get(at)?;
     references.writes |= row.try_get::<_, bool>(at + 1)?;
     for field in fields.unwrap_or_default() {
-        let Some((name, Ok(oid))) = field.split_once(' ').map(|(name, oid)| (name, oid.parse())) else {
-            continue;
+        let mut words = field.split_whitespace();
+        let kept = match words.next() {
+            Some("relid") => &mut references.relations,
+            Some("coltypes" | "funccoltypes" | "funcresulttype" | "resulttype" | "typid") => {
+                &mut references.types
+            }
+            Some("eqop" | "opno" | "sortop") => &mut references.operators,
+            _ => &mut references.functions,
         };
-        match name {
-            "relid" => references.relations.push(oid),
-            "resulttype" => references.types.push(oid),
-            "eqop" | "opno" | "sortop" => references.operators.push(oid),
-            _ => references.functions.push(oid),
-        }
+        kept.extend(words.filter_map(|oid| oid.parse::<u32>().ok()));
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub(super) fn build(rows: &CatalogRows) -> Catalog {
         build.round();
     }
     build.leave();
+    build.catalog.has_volatile_types = !build.harmful_types.is_empty();
     build.catalog
 }
 
@@ -84,6 +85,7 @@ impl<'r> Build<'r> {
             operators,
             attributes: Vec::new(),
             implied: None,
+            has_volatile_types: false,
             search_paths,
         };
         Self {

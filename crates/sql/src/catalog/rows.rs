@@ -100,7 +100,7 @@ pub struct References {
     pub operators: Vec<u32>,
     /// Relations.
     pub relations: Vec<u32>,
-    /// Types of results.
+    /// Types of results, arguments and parts.
     pub types: Vec<u32>,
     /// A statement in it writes or takes row locks.
     pub writes: bool,
@@ -151,7 +151,7 @@ pub struct TypeRow {
     pub schema: String,
     /// Its name, as stored.
     pub name: String,
-    /// What its input and output functions and a domain's constraints refer to; of a domain, its base type.
+    /// Its input, output and ordering functions, and what a domain's constraints refer to; and the types that it is made of.
     pub uses: References,
 }
 

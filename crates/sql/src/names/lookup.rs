@@ -19,6 +19,8 @@ pub(crate) struct Names<'a> {
 pub(crate) enum Call {
     Harmless,
     Objection(Reason),
+    /// It makes rows of its first argument's type, in a database where some types object.
+    Rows,
     /// `current_setting`: it depends on which.
     Setting,
     Unknown,
@@ -48,6 +50,9 @@ impl<'a> Names<'a> {
             && !super::is_safe_overload(name, &arguments)
         {
             return Call::Objection(reason);
+        }
+        if super::makes_rows(name) && self.user.is_some_and(|(catalog, _)| catalog.has_volatile_types()) {
+            return Call::Rows;
         }
         let user = self.user.map(|(catalog, path)| catalog.call(path, schema, name, &arguments));
         match (builtin, user.unwrap_or(Meaning::Unknown)) {

@@ -32,6 +32,7 @@ impl Walk<'_> {
         match meaning {
             Call::Harmless => None,
             Call::Objection(reason) => Some(reason),
+            Call::Rows => self.rows_call(),
             Call::Setting => self.setting_call(),
             Call::Unknown => Some(Reason::FunctionUnknown),
         }
@@ -144,6 +145,14 @@ impl Walk<'_> {
         } else {
             Some(Reason::OperatorUnknown)
         }
+    }
+
+    /// `jsonb_populate_record(NULL::type, …)` names the type, which objects where it stands.
+    fn rows_call(&self) -> Option<Reason> {
+        let names_type = self.word_at(self.at + 2) == b"null"
+            && self.kind(self.at + 3) == Some(TokenKind::Op)
+            && self.bytes(self.at + 3) == b"::";
+        (!names_type).then_some(Reason::TypeVolatile)
     }
 
     /// `current_setting('name'…)` reads only if the setting is known and not the node's.
