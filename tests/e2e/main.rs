@@ -37,3 +37,4 @@ mod replication;
 mod routing;
 mod settings;
 mod stale;
+mod truth;
