@@ -12,9 +12,9 @@ use crate::ledger::{Audience, Owed, Parsed, SkipsUntilSync};
 use crate::portals::Portals;
 use crate::question::Inquiry;
 use crate::sequences::SequenceValues;
-use crate::server::ServerState;
 use crate::session::{Session, linked};
 use crate::settings::Kept;
+use crate::undo::Undone;
 
 impl Session {
     /// Writes into the books what a finished statement changed.
@@ -43,7 +43,6 @@ impl Session {
             (Kind::Discard(DiscardScope::All), _) => {
                 self.settings.discard_all();
                 self.statements.clear();
-                self.unnamed = None;
                 linked(&mut self.link).server.discard_all();
                 self.inquiry = Inquiry::default();
                 self.dropped_by_sql(None);
@@ -70,47 +69,53 @@ impl Session {
         }
     }
 
-    /// Drops the promises that an error makes void, and undoes what they would have named.
+    /// Drops the promises that an error makes void, and undoes what they would have changed.
     ///
     /// Answers whether a simple query was dropped with them, which the server will not answer.
     pub(crate) fn drop_failed(&mut self) -> bool {
         let mut orphaned = false;
-        let Self { ledger, statements, unnamed, link, .. } = self;
-        let ServerState { statements: server, sequences, .. } = &mut *linked(link).server;
-        let skips = ledger.fail(|owed| match owed {
-            Owed::Parse(_, change, parsed) => {
-                if let Some(change) = change {
-                    statements.undo(*change);
-                }
-                match parsed {
-                    Parsed::Named(id) => server.remove(id),
-                    Parsed::Unnamed(token) => {
-                        server.not_parsed_unnamed(token);
-                        if unnamed.as_ref().is_some_and(|unnamed| unnamed.token == token) {
-                            *unnamed = None;
-                        }
+        let mut undone = Undone::default();
+        let (dropped, skips) = self.ledger.fail();
+        for owed in dropped {
+            let server = &mut linked(&mut self.link).server;
+            match owed {
+                Owed::Parse(audience, change, parsed) => {
+                    if let Some(change) = change {
+                        self.statements.undo(*change);
                     }
-                    Parsed::Passing => {}
+                    match parsed {
+                        Parsed::Named(id) => server.statements.remove(id),
+                        Parsed::Unnamed(token) => {
+                            server.statements.not_parsed_unnamed(token);
+                            // One that we asked for is the client's as much as before.
+                            if audience == Audience::Client {
+                                undone.add_parse(token);
+                            }
+                        }
+                        Parsed::Passing => {}
+                    }
                 }
+                Owed::Local(_, Some(change)) => self.statements.undo(*change),
+                Owed::Close(Audience::Proxy, Some(id)) => server.statements.not_closed(id),
+                Owed::SimpleQuery(_, after) => orphaned |= after.is_some_and(|after| after.borrows),
+                Owed::OwnExecute => server.sequences = SequenceValues::Mixed,
+                Owed::Undo(undo) => undone.add(*undo),
+                Owed::Bind(_)
+                | Owed::Close(..)
+                | Owed::CopyEnd
+                | Owed::Describe(_)
+                | Owed::Execute(_)
+                | Owed::FunctionCall
+                | Owed::Local(_, None)
+                | Owed::OwnBind
+                | Owed::Provoked(_)
+                | Owed::Question(_)
+                | Owed::Restored
+                | Owed::Shape(..)
+                | Owed::Sync(_) => {}
             }
-            Owed::Local(_, Some(change)) => statements.undo(*change),
-            Owed::Close(Audience::Proxy, Some(id)) => server.not_closed(id),
-            Owed::SimpleQuery(_, after) => orphaned |= after.is_some_and(|after| after.borrows),
-            Owed::OwnExecute => *sequences = SequenceValues::Mixed,
-            Owed::Bind(_)
-            | Owed::Close(..)
-            | Owed::CopyEnd
-            | Owed::Describe(_)
-            | Owed::Execute(_)
-            | Owed::FunctionCall
-            | Owed::Local(_, None)
-            | Owed::OwnBind
-            | Owed::Provoked(_)
-            | Owed::Question(_)
-            | Owed::Restored
-            | Owed::Shape(..)
-            | Owed::Sync(_) => {}
-        });
+        }
+        self.put_back(undone);
         if skips == SkipsUntilSync::Yes {
             self.skipping = Skipping::Server;
         }

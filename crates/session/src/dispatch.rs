@@ -212,7 +212,7 @@ impl Session {
                     return Ok(self.malformed(tag, frame, step));
                 };
                 step.to_server.extend_from_slice(frame);
-                let after = self.portals.after(portal);
+                let after = self.after_portal(portal);
                 self.may_end_block(after.as_deref());
                 self.ledger.promise(Owed::Execute(after.clone()));
                 self.restore_behind_execute(after.as_deref(), step);

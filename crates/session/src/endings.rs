@@ -186,7 +186,7 @@ impl Session {
 
     /// The body of the error with which a server refused the session's settings, if that is why the session ended.
     pub fn take_refused(&mut self) -> Option<Vec<u8>> {
-        self.refused.take()
+        self.refused.take().map(Vec::from)
     }
 
     /// The client is gone: says what becomes of the server, and writes the reset it may need.

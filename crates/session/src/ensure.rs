@@ -61,6 +61,9 @@ impl Session {
     /// Makes sure that the server's unnamed statement is this client's.
     pub(crate) fn ensure_unnamed(&mut self, step: &mut Step<'_>) -> Ensured {
         let Some(unnamed) = &self.unnamed else {
+            if self.ledger.may_keep(b"") {
+                return Ensured::Wait;
+            }
             self.provoke("26000", "unnamed prepared statement does not exist".to_owned(), step);
             return Ensured::Refused;
         };
@@ -68,6 +71,7 @@ impl Session {
         match statements.unnamed(unnamed.token) {
             Presence::Since(segment) if self.ledger.in_doubt(segment) => return Ensured::Wait,
             Presence::Yes | Presence::Since(_) => return Ensured::Yes,
+            Presence::No if self.ledger.may_keep(b"") => return Ensured::Wait,
             Presence::No => {}
         }
         statements.add_unnamed(unnamed.token, self.ledger.segment());

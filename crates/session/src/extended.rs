@@ -12,19 +12,19 @@ use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
 use crate::bound;
 use crate::dispatch::{OpenSegment, Passing};
-use crate::effect::{AfterStatement, Event, PinReason, Step};
+use crate::effect::{AfterStatement, Event, Step};
 use crate::ensure::Ensured;
 use crate::error::SessionError;
 use crate::failures::ends_failed_block;
 use crate::ledger::{Audience, Owed, Parsed};
-use crate::lent::{Lending, may_name_statements};
-use crate::names::{Judged, TOO_LONG};
+use crate::lent::Lending;
+use crate::names::Judged;
 use crate::portals::PORTALS_MAX;
 use crate::replies::ReplyRest;
-use crate::route::Running;
 use crate::session::{Advance, Next, Pinned, Session, linked};
-use crate::statements::{NameChange, Named, Presence, Statement, Unnamed, UnnamedToken, text_of};
+use crate::statements::{NameChange, Named, Presence, Statement};
 use crate::terms::NodeRole;
+use crate::undo::Undo;
 
 impl Session {
     pub(crate) fn parse(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Advance {
@@ -111,78 +111,17 @@ impl Session {
         step.to_client.extend_from_slice(say::PARSE_COMPLETE);
     }
 
-    fn parse_unnamed(&mut self, frame: &[u8], parse: Parse<'_>, step: &mut Step<'_>) -> Ensured {
-        let verdict = step.classifier.classify(parse.text, self.lexing, Some(self.names.naming()));
-        let after = AfterStatement::of(parse.text, verdict);
-        if self.refuses_parse(after.as_ref(), step) {
-            return Ensured::Refused;
-        }
-        if self.lend_to_parse(parse.text, verdict, step) == Lending::Wait {
-            return Ensured::Wait;
-        }
-        let token = self.keep_unnamed(&frame[HEADER_BYTES + 1..], self.judged(verdict), after.map(Arc::new));
-        step.to_server.extend_from_slice(frame);
-        self.opens(OpenSegment::Prepared);
-        self.ledger.promise(Owed::Parse(Audience::Client, None, Parsed::Unnamed(token)));
-        step.events.push(Event::Parsed { on_server: true });
-        Ensured::Yes
-    }
-
     /// A verdict that was just made.
     pub(crate) fn judged(&self, verdict: Verdict) -> Judged {
         Judged::new(verdict, self.names.naming())
     }
 
     /// What EXECUTE returns is looked up when it is parsed; PREPARE and DEALLOCATE look when they run.
-    fn lend_to_parse(&mut self, text: &[u8], verdict: Verdict, step: &mut Step<'_>) -> Lending {
+    pub(crate) fn lend_to_parse(&mut self, text: &[u8], verdict: Verdict, step: &mut Step<'_>) -> Lending {
         if matches!(verdict.kind, Kind::Deallocate | Kind::Prepare) {
             return Lending::None;
         }
         self.lend(text, verdict, step)
-    }
-
-    fn keep_unnamed(
-        &mut self,
-        definition: &[u8],
-        judged: Judged,
-        after: Option<Arc<AfterStatement>>,
-    ) -> UnnamedToken {
-        let token = self.define_unnamed(definition, judged, after);
-        linked(&mut self.link).server.statements.add_unnamed(token, self.ledger.segment());
-        token
-    }
-
-    /// The client has this unnamed statement now; no server has it.
-    pub(crate) fn define_unnamed(
-        &mut self,
-        definition: &[u8],
-        judged: Judged,
-        after: Option<Arc<AfterStatement>>,
-    ) -> UnnamedToken {
-        self.unnamed_count += 1;
-        let token = UnnamedToken { session: self.id, count: self.unnamed_count };
-        self.attempt.unnamed_changes(&mut self.unnamed);
-        match &mut self.unnamed {
-            Some(unnamed) => {
-                unnamed.definition.clear();
-                unnamed.definition.extend_from_slice(definition);
-                (unnamed.judged, unnamed.after, unnamed.token) = (judged, after, token);
-            }
-            None => self.unnamed = Some(Unnamed { definition: definition.to_vec(), judged, after, token }),
-        }
-        token
-    }
-
-    /// An unnamed statement too long to be kept: nobody can parse it again elsewhere, so the session stays.
-    pub(crate) fn parse_oversized(&mut self, step: &mut Step<'_>) {
-        self.pin(PinReason::OversizedText, step);
-        let token = self.keep_unnamed(
-            b"",
-            Judged::unseen(TOO_LONG),
-            Some(Arc::new(AfterStatement::plain(Kind::Other))),
-        );
-        self.ledger.promise(Owed::Parse(Audience::Client, None, Parsed::Unnamed(token)));
-        self.opens(OpenSegment::Prepared);
     }
 
     pub(crate) fn bind(
@@ -214,36 +153,7 @@ impl Session {
         })
     }
 
-    fn bind_unnamed(&mut self, names: BindNames<'_>, header: Header, step: &mut Step<'_>) -> Advance {
-        match self.ensure_unnamed(step) {
-            Ensured::Yes => {}
-            Ensured::Wait => return self.wait(step),
-            Ensured::Refused => {
-                self.passing = Passing::Swallow(header.total());
-                return Advance::By(0);
-            }
-        }
-        let unnamed = self.unnamed.as_ref().expect("it was ensured");
-        let after = unnamed.after.clone();
-        let verdict =
-            unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
-        let running = Running::new(verdict, &unnamed.definition, self.link.as_ref(), self.lexing);
-        let told = self.route.judge(self.settings.current(), &running, step.classifier);
-        if let Some(message) = self.binds_to_standby(verdict) {
-            return self.refuse_bind(bound::SQLSTATE, message, header, step);
-        }
-        if self.lends_to_unnamed(verdict, step) == Lending::Wait {
-            return self.wait(step);
-        }
-        if self.asks_for_others_values(verdict) {
-            self.discard_values_before_bind(step);
-        }
-        self.track(verdict, told, step);
-        self.promise_bind(names.portal, after, None, step);
-        self.forward_all(header)
-    }
-
-    fn refuse_bind(
+    pub(crate) fn refuse_bind(
         &mut self,
         sqlstate: &'static str,
         message: String,
@@ -253,14 +163,6 @@ impl Session {
         self.provoke(sqlstate, message, step);
         self.passing = Passing::Swallow(header.total());
         Advance::By(0)
-    }
-
-    fn lends_to_unnamed(&mut self, verdict: Verdict, step: &mut Step<'_>) -> Lending {
-        if !may_name_statements(verdict.kind) {
-            return Lending::None;
-        }
-        let text = self.unnamed.as_ref().map(|unnamed| text_of(&unnamed.definition).to_vec());
-        self.lend(&text.unwrap_or_default(), verdict, step)
     }
 
     fn bind_named(&mut self, names: BindNames<'_>, header: Header, step: &mut Step<'_>) -> Advance {
@@ -303,7 +205,7 @@ impl Session {
         Advance::By(HEADER_BYTES + names.bytes)
     }
 
-    fn promise_bind(
+    pub(crate) fn promise_bind(
         &mut self,
         portal: &[u8],
         after: Option<Arc<AfterStatement>>,
@@ -313,8 +215,7 @@ impl Session {
         step.events.push(Event::Bound);
         self.opens(OpenSegment::Executed);
         self.note_change(after.as_deref());
-        self.portals.bind(portal, after, of.clone());
-        self.ledger.promise(Owed::Bind(of));
+        self.promise_portal(Owed::Bind(of.clone()), portal, after, of);
     }
 
     pub(crate) fn describe(
@@ -357,36 +258,36 @@ impl Session {
         self.opens(OpenSegment::Prepared);
         match target {
             body::Target::Statement(name)
-                if self.pinned == Pinned::No || self.statements.get(name).is_some() =>
+                if name.is_empty() || self.pinned == Pinned::No || self.statements.get(name).is_some() =>
             {
+                self.close_lent(name, step);
                 let change = self.forget(name);
-                return self.promise_local(say::CLOSE_COMPLETE, change.map(Box::new), step);
+                self.promise_local(say::CLOSE_COMPLETE, change.map(Box::new), step);
             }
-            body::Target::Portal(name) => self.portals.close(name),
-            body::Target::Statement(name) => self.dropped_by_sql(Some(&String::from_utf8_lossy(name))),
+            body::Target::Portal(name) => {
+                step.to_server.extend_from_slice(frame);
+                self.promise_portal(Owed::Close(Audience::Client, None), name, None, None);
+            }
+            body::Target::Statement(name) => {
+                step.to_server.extend_from_slice(frame);
+                self.ledger.promise(Owed::Close(Audience::Client, None));
+                if self.is_prepared_by_sql(name) {
+                    self.dropped_by_sql(Some(&String::from_utf8_lossy(name)));
+                    self.ledger.promise(Owed::Undo(Box::new(Undo::PreparedBySql(name.into()))));
+                }
+            }
         }
-        step.to_server.extend_from_slice(frame);
-        self.ledger.promise(Owed::Close(Audience::Client, None));
     }
 
     /// The client closes a statement; servers keep theirs for others.
     pub(crate) fn forget(&mut self, name: &[u8]) -> Option<NameChange> {
         if name.is_empty() {
-            self.attempt.unnamed_changes(&mut self.unnamed);
-            self.unnamed = None;
+            self.close_unnamed();
             return None;
         }
         let change = self.statements.forget(name)?;
         self.attempt.renamed(|| change.clone());
         Some(change)
-    }
-
-    /// A simple query drops the unnamed statement, on the server too.
-    pub(crate) fn forget_unnamed(&mut self) {
-        self.forget(b"");
-        if let Some(link) = &mut self.link {
-            link.server.statements.forget_unnamed();
-        }
     }
 
     /// A reply of our own, in its turn.

@@ -25,14 +25,14 @@ impl Session {
             if (self.is_preparing() || self.attempt.may_move()) && node_fails {
                 return Ok(self.send_again());
             }
-            self.refused = Some(body.to_vec());
+            self.refused = Some(body.into());
             return Err(SessionError::SettingsRefused);
         }
         if let Some(Owed::Restored) = head {
             if self.status == TransactionStatus::Failed {
                 return Ok(Pass::Swallow);
             }
-            self.refused = Some(body.to_vec());
+            self.refused = Some(body.into());
             return Err(SessionError::SettingsRefused);
         }
         if is_stale(fields) {

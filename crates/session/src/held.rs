@@ -152,7 +152,7 @@ impl Session {
         if let By::Portal(definition, described) = single.by {
             let after = AfterStatement::of(single.text, verdict);
             self.define_unnamed(definition, self.judged(verdict), after.map(Arc::new));
-            self.portals.bind(b"", None, None);
+            self.portals.bind(b"", None, None, self.ledger.segment());
             step.to_client.extend_from_slice(say::PARSE_COMPLETE);
             say::frame(step.to_client, b'2', &[]);
             if described == Described::Statement {

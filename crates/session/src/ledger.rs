@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::effect::AfterStatement;
 use crate::provoked::Heard;
 use crate::statements::{NameChange, SegmentNumber, Statement, StatementId, UnnamedToken};
+use crate::undo::Undo;
 
 /// Who hears the replies to a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(crate) enum Owed {
     Sync(Audience),
     /// Not a promise: the client ended its COPY here.
     CopyEnd,
+    /// Not a promise: what is taken back if an error makes void what stands next to it.
+    Undo(Box<Undo>),
 }
 
 /// What a Parse gives the server.
@@ -98,7 +101,8 @@ impl Owed {
             | Self::FunctionCall
             | Self::Local(..)
             | Self::Provoked(_)
-            | Self::Restored => Audience::Client,
+            | Self::Restored
+            | Self::Undo(_) => Audience::Client,
             Self::OwnBind | Self::OwnExecute | Self::Shape(..) => Audience::Proxy,
         }
     }
@@ -141,8 +145,14 @@ impl Owed {
     fn closes(&self) -> Option<&[u8]> {
         match self {
             Self::Local(_, Some(change)) => change.forgets(),
+            Self::Undo(undo) => undo.kept_name(),
             _ => None,
         }
+    }
+
+    /// Whether it is no promise but a mark between promises.
+    const fn is_mark(&self) -> bool {
+        matches!(self, Self::CopyEnd | Self::Undo(_))
     }
 
     /// Whether an error in reply to this makes the server skip to the next Sync.
@@ -176,6 +186,12 @@ pub(crate) struct Ledger {
     barriers: u32,
     /// How many promises put a name back when they are skipped.
     closes: u32,
+    /// Bytes of texts that are kept to be put back.
+    kept_bytes: usize,
+    /// How many promises are a Sync's.
+    syncs: u32,
+    /// How many promises behind the last of them may be settled by an error that makes the server skip.
+    open: u32,
     /// How many segments have been ended, ever.
     ended: SegmentNumber,
     flush: Flush,
@@ -205,6 +221,11 @@ impl Ledger {
 
     pub(crate) fn promise(&mut self, owed: Owed) {
         self.count(&owed, |counter| *counter += 1);
+        self.kept_bytes += kept_bytes(&owed);
+        match owed {
+            Owed::Sync(_) => (self.syncs, self.open) = (self.syncs + 1, 0),
+            _ => self.open += u32::from(owed.is_extended()),
+        }
         self.ended += SegmentNumber::from(owed.ends_with_ready());
         self.flush = Flush::Unasked;
         self.owed.push_back(owed);
@@ -231,6 +252,28 @@ impl Ledger {
         }
         let ended = self.owed.iter().rposition(Owed::ends_with_ready).unwrap_or(0);
         self.owed.range(..ended).any(|owed| owed.closes() == Some(name))
+    }
+
+    /// Whether an error may make the server skip what is sent next.
+    pub(crate) const fn may_skip_next(&self) -> bool {
+        self.open > 0
+    }
+
+    /// Whether an error may put names back that are gone.
+    pub(crate) const fn keeps_names(&self) -> bool {
+        self.closes > 0
+    }
+
+    /// What errors may put back, oldest first.
+    pub(crate) fn undos(&mut self) -> impl Iterator<Item = &mut Undo> {
+        self.owed
+            .iter_mut()
+            .filter_map(|owed| if let Owed::Undo(undo) = owed { Some(&mut **undo) } else { None })
+    }
+
+    /// Bytes of texts that are kept to be put back.
+    pub(crate) const fn kept_bytes(&self) -> usize {
+        self.kept_bytes
     }
 
     /// Whether a ReadyForQuery is owed: then the server answers what was sent before it without being asked to.
@@ -284,7 +327,7 @@ impl Ledger {
             return None;
         }
         let owed = self.pop_front();
-        self.skip_copy_ends();
+        self.skip_marks();
         owed
     }
 
@@ -294,21 +337,21 @@ impl Ledger {
     }
 
     /// Applies an error to the oldest promise: in an extended-query segment every promise up to the next Sync is
-    /// dropped and handed to `dropped`, newest first, so that name changes can be undone in order.
+    /// dropped and answered, newest first, so that changes can be undone in order.
     ///
-    /// Answers whether a Sync is still to come from the client (the server skips until it gets one).
-    pub(crate) fn fail(&mut self, mut dropped: impl FnMut(Owed)) -> SkipsUntilSync {
+    /// Answers too whether a Sync is still to come from the client (the server skips until it gets one).
+    pub(crate) fn fail(&mut self) -> (Vec<Owed>, SkipsUntilSync) {
         if !self.owed.front().is_some_and(Owed::is_extended) {
-            return SkipsUntilSync::No;
+            return (Vec::new(), SkipsUntilSync::No);
         }
         let sync = self.owed.iter().position(|o| matches!(o, Owed::Sync(_)));
-        let gone: Vec<Owed> =
+        let mut dropped: Vec<Owed> =
             std::iter::from_fn(|| self.pop_front()).take(sync.unwrap_or(usize::MAX)).collect();
-        gone.into_iter().rev().for_each(&mut dropped);
+        dropped.reverse();
         // A Sync of our own ended the segment for the server, not for the client.
         match self.owed.front() {
-            Some(Owed::Sync(Audience::Client)) => SkipsUntilSync::No,
-            _ => SkipsUntilSync::Yes,
+            Some(Owed::Sync(Audience::Client)) => (dropped, SkipsUntilSync::No),
+            _ => (dropped, SkipsUntilSync::Yes),
         }
     }
 
@@ -324,7 +367,10 @@ impl Ledger {
         for at in (1..until).rev().filter(|at| matches!(self.owed[*at], Owed::Sync(_))).collect::<Vec<_>>() {
             self.owed.remove(at);
             self.readies -= 1;
+            self.syncs -= 1;
         }
+        let open = self.owed.iter().rev().take_while(|owed| !matches!(owed, Owed::Sync(_)));
+        self.open = open.map(|owed| u32::from(owed.is_extended())).sum();
         end.is_some()
     }
 
@@ -336,13 +382,19 @@ impl Ledger {
     fn pop_front(&mut self) -> Option<Owed> {
         let owed = self.owed.pop_front()?;
         self.count(&owed, |counter| *counter -= 1);
+        self.kept_bytes -= kept_bytes(&owed);
+        match owed {
+            Owed::Sync(_) => self.syncs -= 1,
+            _ if self.syncs == 0 => self.open -= u32::from(owed.is_extended()),
+            _ => {}
+        }
         Some(owed)
     }
 
-    /// Drops the marks of a COPY's end that stand in front: they are no promises.
-    fn skip_copy_ends(&mut self) {
-        while matches!(self.owed.front(), Some(Owed::CopyEnd)) {
-            self.owed.pop_front();
+    /// Drops the marks that stand in front: they are no promises.
+    fn skip_marks(&mut self) {
+        while self.owed.front().is_some_and(Owed::is_mark) {
+            self.pop_front();
         }
     }
 
@@ -363,6 +415,10 @@ impl Ledger {
             change(&mut self.closes);
         }
     }
+}
+
+fn kept_bytes(owed: &Owed) -> usize {
+    if let Owed::Undo(undo) = owed { undo.kept_bytes() } else { 0 }
 }
 
 /// Whether the server now ignores everything up to a Sync that the client has not sent yet.
@@ -391,23 +447,23 @@ mod tests {
             Owed::Sync(Audience::Client),
             Owed::Bind(None),
         ]);
-        let mut dropped = 0;
-        assert_eq!(it.fail(|_| dropped += 1), SkipsUntilSync::No);
-        assert_eq!((dropped, it.len()), (3, 2));
+        let (dropped, skips) = it.fail();
+        assert_eq!((dropped.len(), it.len(), skips), (3, 2, SkipsUntilSync::No));
         assert!(it.settle_ready().is_some());
     }
 
     #[test]
     fn an_error_without_sync_skips() {
         let mut it = ledger([Owed::Parse(Audience::Client, None, Parsed::Passing), Owed::Bind(None)]);
-        assert_eq!(it.fail(|_| ()), SkipsUntilSync::Yes);
+        assert_eq!(it.fail().1, SkipsUntilSync::Yes);
         assert!(it.is_empty());
     }
 
     #[test]
     fn an_error_of_a_simple_query_drops_nothing() {
         let mut it = ledger([Owed::SimpleQuery(Audience::Client, None), Owed::Bind(None)]);
-        assert_eq!(it.fail(|_| panic!("nothing is dropped")), SkipsUntilSync::No);
+        let (dropped, skips) = it.fail();
+        assert_eq!((dropped.len(), skips), (0, SkipsUntilSync::No));
         assert_eq!(it.len(), 2);
     }
 
@@ -432,7 +488,7 @@ mod tests {
         assert_eq!(it.segment(), 1);
         assert!(it.in_doubt(0), "it was ended and is not answered");
         assert!(!it.in_doubt(1), "what fails in the segment at hand is skipped with it");
-        it.fail(drop);
+        it.fail();
         it.settle_ready();
         assert!(!it.in_doubt(0));
     }

@@ -8,7 +8,7 @@
 //! sooner than in PostgreSQL.
 //! Invariant: no name of a client is left on a server that is given back.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pgweir_sql::{Kind, Target, Verdict};
@@ -25,7 +25,7 @@ pub(crate) struct OwnNames {
     /// Lent, and in which segment.
     lent: Vec<(String, SegmentNumber)>,
     /// Made by SQL's PREPARE, as far as its texts show.
-    by_sql: HashSet<String>,
+    by_sql: BTreeSet<String>,
 }
 
 /// Whether a text finds the statements that it names.
@@ -93,6 +93,15 @@ impl Session {
 
     pub(crate) fn has_lent(&self) -> bool {
         !self.own_names.lent.is_empty()
+    }
+
+    /// The client closes a statement: what was lent of it must not be found under its name.
+    pub(crate) fn close_lent(&mut self, name: &[u8], step: &mut Step<'_>) {
+        let lent = self.own_names.lent.iter().find(|(lent, _)| lent.as_bytes() == name);
+        if let Some((name, _)) = lent {
+            let name = name.clone();
+            self.close_own(&name, step);
+        }
     }
 
     fn close_own(&mut self, name: &str, step: &mut Step<'_>) {

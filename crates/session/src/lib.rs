@@ -49,6 +49,8 @@ mod sharing;
 mod stale;
 mod statements;
 mod terms;
+mod undo;
+mod unnamed;
 
 pub use accepted::AcceptedSettings;
 pub use effect::{Event, HintOutcome, PinReason, Step};

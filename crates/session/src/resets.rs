@@ -32,10 +32,9 @@ impl Session {
         say::frame(step.to_server, b'P', &[b"\0", text.as_bytes(), b"\0\0\0"]);
         self.ledger.promise(Owed::Parse(Audience::Proxy, None, Parsed::Passing));
         say::frame(step.to_server, b'B', &[b"\0\0", &[0; 6]]);
-        self.ledger.promise(Owed::OwnBind);
+        self.promise_portal(Owed::OwnBind, b"", None, None);
         say::frame(step.to_server, b'E', &[b"\0", &[0; 4]]);
         self.ledger.promise(Owed::OwnExecute);
-        self.portals.bind(b"", None, None);
         if after.is_some_and(|after| after.kind == Kind::Discard(DiscardScope::All)) {
             // It was committed at once: an error later in the segment must not undo what is ours.
             step.to_server.extend_from_slice(say::SYNC);

@@ -228,11 +228,11 @@ impl Segment {
                 self.runs = Runs::Yes;
             }
             FrontendTag::Describe => self.describe(body::Target::read(body)?, known),
-            FrontendTag::Close => {
-                if let body::Target::Portal(_) = body::Target::read(body)? {
-                    self.need(Needs::Read);
-                }
-            }
+            FrontendTag::Close => match body::Target::read(body)? {
+                body::Target::Portal(_) => self.need(Needs::Read),
+                body::Target::Statement(b"") => self.unnamed = Origin::Earlier,
+                body::Target::Statement(_) => {}
+            },
             FrontendTag::Sync | FrontendTag::Flush if !body.is_empty() => return None,
             FrontendTag::Sync => self.extent = Extent::Ended,
             FrontendTag::Flush => {
@@ -329,9 +329,10 @@ impl Known<'_> {
         if name.is_empty() {
             let token = self.unnamed.map(|unnamed| unnamed.token);
             let presence = token.zip(self.server).map(|(token, server)| server.unnamed(token));
-            return matches!(presence, Some(Presence::Since(segment)) if self.ledger.in_doubt(segment));
+            let parsed = matches!(presence, Some(Presence::Since(segment)) if self.ledger.in_doubt(segment));
+            return parsed || self.ledger.may_keep(name);
         }
         let defined = self.statements.named(name).is_some_and(|n| self.ledger.in_doubt(n.defined_in));
-        defined || self.ledger.has_parse()
+        defined || self.ledger.has_parse() || self.ledger.may_keep(name)
     }
 }

@@ -110,9 +110,9 @@ impl Session {
         linked(&mut self.link).server.sequences = SequenceValues::Nobodys;
     }
 
-    /// The client's DISCARD SEQUENCES is done.
+    /// The client's DISCARD SEQUENCES is done. What was sent behind it may advance one again.
     pub(crate) fn sequences_discarded(&mut self, step: &mut Step<'_>) {
-        linked(&mut self.link).server.sequences = SequenceValues::Nobodys;
+        linked(&mut self.link).server.sequences = SequenceValues::Of(self.id);
         if self.pinned == Pinned::By(PinReason::Statement(PinCause::SequenceValue)) {
             self.unpin(step);
             // There may be reasons of less weight: the server is asked.

@@ -69,7 +69,10 @@ pub struct Session {
     pub(crate) statements: ClientStatements,
     pub(crate) sharing: Sharing,
     pub(crate) unnamed: Option<Unnamed>,
+    /// How often the unnamed statement was changed, ever.
     pub(crate) unnamed_count: u64,
+    /// The change that made it what it is.
+    pub(crate) unnamed_change: u64,
     pub(crate) portals: Portals,
     pub(crate) ledger: Ledger,
     pub(crate) link: Option<Link>,
@@ -95,7 +98,7 @@ pub struct Session {
     /// Statements that are done of the string being answered.
     pub(crate) string_done: usize,
     /// The body of the error with which a server refused the session's settings.
-    pub(crate) refused: Option<Vec<u8>>,
+    pub(crate) refused: Option<Box<[u8]>>,
 }
 
 /// The server a session has.
@@ -158,6 +161,7 @@ impl Session {
             sharing: Sharing::default(),
             unnamed: None,
             unnamed_count: 0,
+            unnamed_change: 0,
             portals: Portals::default(),
             ledger: Ledger::default(),
             link: None,

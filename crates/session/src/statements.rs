@@ -210,7 +210,7 @@ pub(crate) fn text_of(definition: &[u8]) -> &[u8] {
 }
 
 /// The unnamed statement of a client. Its buffer is used again for the next one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Unnamed {
     pub(crate) definition: Vec<u8>,
     pub(crate) judged: Judged,

@@ -19,6 +19,7 @@ mod settings;
 mod shell;
 mod simple;
 mod simulation;
+mod skipped;
 mod stale;
 
 use frames::shown;

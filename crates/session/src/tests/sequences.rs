@@ -88,3 +88,13 @@ fn nobody_who_does_not_ask_is_held() {
     ask(&mut shell, CURRENT);
     assert_eq!(shell.session.pinned(), Pinned::By(reason));
 }
+
+#[test]
+fn values_behind_a_discard_are_not_anothers() {
+    let proven = Arc::new(ProvenStatements::default());
+    let mut shell = Shell::new(client(1, &proven), &Shared::default(), Pieces::Whole);
+    shell.ask(&all(&[query("DISCARD SEQUENCES"), query(NEXT)]));
+    shell.next_client(client(2, &proven));
+    let answer = ask(&mut shell, CURRENT);
+    assert!(answer.ends_with(MISSING), "{answer}");
+}

@@ -324,7 +324,7 @@ impl Model {
                     return Err(("25001", "DISCARD ALL cannot run inside a transaction block".to_owned()));
                 }
                 self.gucs.discard_all();
-                self.statements.clear();
+                self.statements.retain(|name, _| name.is_empty());
                 self.state = State::default();
                 self.currval = None;
                 // It is committed at once, also in a pipeline.
@@ -348,7 +348,7 @@ impl Model {
 
     fn deallocate(&mut self, name: Option<&str>) -> Result<Answer, Failed> {
         let Some(name) = name else {
-            self.statements.clear();
+            self.statements.retain(|name, _| name.is_empty());
             return Ok(Answer::Done("DEALLOCATE ALL".to_owned()));
         };
         if self.statements.remove(name.as_bytes()).is_none() {

@@ -221,7 +221,9 @@ impl Writer<'_> {
                 ])),
                 _ => out.extend(run(&text)),
             }
-            match self.random.below(12) {
+            match self.random.below(14) {
+                12 => out.extend(all(&[bind_portal("", "", Some("x")), execute()])),
+                13 => out.extend(close_statement("")),
                 0 => out.extend(flush()),
                 1 => out.extend(query("SELECT 'in between'")),
                 2 => out.extend(sync()),
@@ -276,15 +278,27 @@ impl Writer<'_> {
         out
     }
 
-    /// Close, which no error in front of it makes the server skip.
+    /// Close, which an error in front of it may make the server skip, and what that leaves.
     fn close(&mut self) -> Vec<u8> {
-        let name = self.pick(NAMES);
+        let name = self.pick(&[NAMES, &[""]].concat());
+        let mut out = Vec::new();
+        if self.random.one_in(3) {
+            self.note("fails");
+            out.extend(bind("none"));
+        }
         self.note(format!("close {name}"));
-        all(&[close_statement(name), sync()])
+        out.extend(all(&[close_statement(name), sync()]));
+        if self.random.one_in(2) {
+            self.note(format!("use {name}"));
+            out.extend(all(&[bind_portal("", name, Some("x")), execute(), sync()]));
+        }
+        out
     }
 
     fn copy(&mut self) -> Vec<u8> {
         let begin = "COPY t FROM STDIN";
+        // Or the unnamed statement would be run without data for it.
+        let other = all(&[parse("", "SELECT $1::text"), sync()]);
         let mut rows: Vec<u8> = (0..self.random.below(3)).flat_map(|_| self.row()).collect();
         if self.random.one_in(4) {
             rows.extend(copy_data("bad"));
@@ -301,11 +315,11 @@ impl Writer<'_> {
             }
             2 => {
                 self.note("copy with a Sync inside");
-                all(&[run(begin), sync(), rows, sync()])
+                all(&[run(begin), sync(), rows, sync(), other])
             }
             _ => {
                 self.note("copy");
-                all(&[run(begin), rows, sync()])
+                all(&[run(begin), rows, sync(), other])
             }
         }
     }
