@@ -8,14 +8,15 @@
 
 use std::sync::Arc;
 
-use pgweir_sql::{BeginMode, Isolation, Kind, Target, Verdict, decide};
+use pgweir_sql::{BeginMode, Isolation, Kind, Target, Verdict, decide, hints};
 use pgweir_wire::body::{self, BindNames, Parse, executed_portal, query_text};
 use pgweir_wire::{TransactionStatus, say};
 
+use crate::boundary::{Boundary, Chain};
 use crate::effect::{AfterStatement, Event, Step};
 use crate::frames::Frames;
 use crate::ledger::{Audience, Owed};
-use crate::modes::is_plain_list;
+use crate::route::Running;
 use crate::segment::{Extent, Needs, Segment};
 use crate::session::{Advance, Session, linked};
 use crate::terms::{PoolMode, Refusal};
@@ -31,7 +32,7 @@ pub(crate) enum Held {
     /// Its BEGIN was sent with the first statements, and they are not answered.
     Sent(Box<Begin>),
     /// It failed before any server had it.
-    Failed,
+    Failed(Box<Begin>),
 }
 
 /// How a block begins.
@@ -60,15 +61,6 @@ enum Described {
     Nothing,
     Portal,
     Statement,
-}
-
-/// A statement that begins or ends a block, of a form that cannot fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bound {
-    Begin,
-    StartTransaction,
-    Commit,
-    Rollback,
 }
 
 impl Held {
@@ -102,72 +94,95 @@ impl Session {
             return self.refuse_failed(rest, step);
         }
         let segment = &rest[..self.segment.scanned];
-        let bound = Single::read(segment).and_then(|single| Some((Bound::read(single.text)?, single)));
-        match (bound, &self.held) {
-            (Some((bound @ (Bound::Begin | Bound::StartTransaction), single)), Held::No) => {
-                let verdict = step.classifier.classify(single.text, self.lexing, None);
-                let Kind::Begin(mode) = verdict.kind else { return None };
-                self.held = Held::Begun(Box::new(Begin { text: single.text.to_vec(), mode, verdict }));
-                self.status = TransactionStatus::InTransaction;
-                self.say_done(&single, bound.tag(), verdict, step);
+        let single = Single::read(segment);
+        let Some((boundary, single)) = single.and_then(|single| Some((Boundary::read(single.text)?, single)))
+        else {
+            return self.refuse_failed(rest, step);
+        };
+        let verdict = step.classifier.classify(single.text, self.lexing, None);
+        let (Boundary::Commit(chain) | Boundary::Rollback(chain)) = boundary else {
+            let (Kind::Begin(mode), Held::No) = (verdict.kind, &self.held) else {
+                return self.refuse_failed(rest, step);
+            };
+            self.held = Held::Begun(Box::new(Begin { text: single.text.to_vec(), mode, verdict }));
+            self.status = TransactionStatus::InTransaction;
+            return Some(self.say_done(&single, boundary.tag(), verdict, step));
+        };
+        let (begin, tag) = match std::mem::take(&mut self.held) {
+            Held::Begun(begin) => {
+                self.count_begin(&begin, step);
+                (begin, boundary.tag())
             }
-            (Some((bound @ (Bound::Commit | Bound::Rollback), single)), Held::Begun(_) | Held::Failed) => {
-                let failed = matches!(self.held, Held::Failed);
-                let tag = if failed { Bound::Rollback.tag() } else { bound.tag() };
-                if let Held::Begun(begin) = std::mem::take(&mut self.held) {
-                    step.events.push(Event::Dispatched(begin.verdict));
-                }
-                self.status = TransactionStatus::Idle;
-                let verdict = step.classifier.classify(single.text, self.lexing, None);
-                step.events.extend([Event::Dispatched(verdict), Event::TransactionEnded]);
-                self.say_done(&single, tag, verdict, step);
+            Held::Failed(begin) => (begin, Boundary::Rollback(chain).tag()),
+            other => {
+                self.held = other;
+                return None;
             }
-            _ => return self.refuse_failed(rest, step),
-        }
-        let taken = self.segment.scanned;
-        self.segment = Segment::new();
-        Some(Advance::By(taken))
+        };
+        (self.status, self.held) = match chain {
+            Chain::No => (TransactionStatus::Idle, Held::No),
+            Chain::Yes => (TransactionStatus::InTransaction, Held::Begun(begin)),
+        };
+        step.events.extend([Event::Dispatched(verdict), Event::TransactionEnded]);
+        Some(self.say_done(&single, tag, verdict, step))
     }
 
     /// A block that failed takes nothing but its end.
     fn refuse_failed(&mut self, rest: &[u8], step: &mut Step<'_>) -> Option<Advance> {
-        if !matches!(self.held, Held::Failed) || self.segment.needs == Needs::Nothing {
+        if !matches!(self.held, Held::Failed(_)) || self.segment.needs == Needs::Nothing {
             return None;
         }
-        let text =
-            Single::read(&rest[..self.segment.scanned]).filter(|single| matches!(single.by, By::Query));
-        if text.is_some_and(|single| single.text.trim_ascii().is_empty()) {
+        let Some(single) = Single::read(&rest[..self.segment.scanned]) else {
+            return Some(Advance::By(self.refuse(rest, &aborted(), step)));
+        };
+        if matches!(single.by, By::Query) && single.text.trim_ascii().is_empty() {
             say::frame(step.to_client, b'I', &[]);
-            say::ready_for_query(step.to_client, self.status);
-            let taken = self.segment.scanned;
-            self.segment = Segment::new();
-            return Some(Advance::By(taken));
+            return Some(self.say_ready(step));
         }
-        Some(Advance::By(self.refuse(rest, &aborted(), step)))
+        let verdict = step.classifier.classify(single.text, self.lexing, None);
+        let refusal = match (verdict.kind, pgweir_sql::savepoint_name(single.text)) {
+            (Kind::RollbackTo, Some(savepoint)) => {
+                self.say_bound(&single, verdict, step);
+                no_savepoint(&savepoint)
+            }
+            _ => aborted(),
+        };
+        Some(Advance::By(self.refuse(rest, &refusal, step)))
     }
 
     /// Tells the client that the statement is done.
-    fn say_done(&mut self, single: &Single<'_>, tag: &str, verdict: Verdict, step: &mut Step<'_>) {
-        self.forget_unnamed();
-        if let By::Portal(definition, described) = single.by {
-            let after = AfterStatement::of(single.text, verdict);
-            self.define_unnamed(definition, self.judged(verdict), after.map(Arc::new));
-            self.portals.bind(b"", None, None, self.ledger.segment());
-            step.to_client.extend_from_slice(say::PARSE_COMPLETE);
-            say::frame(step.to_client, b'2', &[]);
-            if described == Described::Statement {
-                say::frame(step.to_client, b't', &[&[0, 0]]);
-            }
-            if described != Described::Nothing {
-                say::frame(step.to_client, b'n', &[]);
-            }
-        }
+    fn say_done(&mut self, single: &Single<'_>, tag: &str, verdict: Verdict, step: &mut Step<'_>) -> Advance {
+        self.say_bound(single, verdict, step);
         say::command_complete(step.to_client, tag);
+        self.say_ready(step)
+    }
+
+    /// Tells the client whatever comes before its statement is run.
+    fn say_bound(&mut self, single: &Single<'_>, verdict: Verdict, step: &mut Step<'_>) {
+        self.forget_unnamed();
+        let By::Portal(definition, described) = single.by else { return };
+        let after = AfterStatement::of(single.text, verdict);
+        self.define_unnamed(definition, self.judged(verdict), after.map(Arc::new));
+        self.portals.bind(b"", None, None, self.ledger.segment());
+        step.to_client.extend_from_slice(say::PARSE_COMPLETE);
+        say::frame(step.to_client, b'2', &[]);
+        if described == Described::Statement {
+            say::frame(step.to_client, b't', &[&[0, 0]]);
+        }
+        if described != Described::Nothing {
+            say::frame(step.to_client, b'n', &[]);
+        }
+    }
+
+    /// The segment at hand is answered.
+    fn say_ready(&mut self, step: &mut Step<'_>) -> Advance {
         say::ready_for_query(step.to_client, self.status);
+        let segment = std::mem::replace(&mut self.segment, Segment::new());
+        Advance::By(segment.scanned)
     }
 
     /// What the next segment needs with the block that it would begin.
-    pub(crate) fn needs_with_block(&self, rest: &[u8], step: &mut Step<'_>) -> Needs {
+    pub(crate) fn needs_with_block(&mut self, rest: &[u8], step: &mut Step<'_>) -> Needs {
         let needs = self.segment.needs;
         let (Held::Begun(begin) | Held::Sent(begin)) = &self.held else { return needs };
         let default = || self.told.get(&b"default_transaction_read_only"[..]).is_some_and(|on| on == b"on");
@@ -181,9 +196,12 @@ impl Session {
         let single = Single::read(&rest[..self.segment.scanned]);
         let naming = Some(self.names.naming());
         let verdict = single.map(|single| step.classifier.classify(single.text, self.lexing, naming));
-        if decide(&begin.verdict, None, &self.route.wish).target == Target::Primary {
-            return needs;
+        let hints = hints(&begin.text);
+        let decision = decide(&begin.verdict, hints.as_ref().map(|hints| &hints.wish), &self.route.wish);
+        if decision.target == Target::Primary {
+            return if hints.is_some() { Needs::Primary } else { needs };
         }
+        self.segment.wants.add(&decision);
         match verdict {
             Some(Verdict { kind: Kind::Declare | Kind::Savepoint | Kind::Set, binds: None, .. }) => {
                 Needs::Read
@@ -200,11 +218,18 @@ impl Session {
         if let Held::Begun(begin) = std::mem::take(&mut self.held) {
             say::query(step.to_server, &begin.text);
             self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
-            step.events.push(Event::Dispatched(begin.verdict));
+            self.count_begin(&begin, step);
             // A simple query drops the server's unnamed statement.
             linked(&mut self.link).server.statements.forget_unnamed();
             self.held = Held::Sent(begin);
         }
+    }
+
+    fn count_begin(&mut self, begin: &Begin, step: &mut Step<'_>) {
+        let running = Running::new(begin.verdict, &begin.text, self.link.as_ref(), self.lexing);
+        let (reason, hinted) = self.route.judge(self.settings.current(), &running, step.classifier);
+        step.events.push(Event::Dispatched(Verdict { reason, ..begin.verdict }));
+        step.events.extend(hinted.map(Event::Hinted));
     }
 
     /// ReadyForQuery. What we asked before the block is no news to the client, which is in it already.
@@ -221,10 +246,13 @@ impl Session {
 
     /// A block that has no server gets none: it has failed.
     pub(crate) fn fail_held(&mut self) {
-        if self.held.is_begun() {
-            self.held = Held::Failed;
-            self.status = TransactionStatus::Failed;
-        }
+        self.held = match std::mem::take(&mut self.held) {
+            Held::Begun(begin) => {
+                self.status = TransactionStatus::Failed;
+                Held::Failed(begin)
+            }
+            other => other,
+        };
     }
 }
 
@@ -232,6 +260,10 @@ impl Session {
 fn aborted() -> Refusal {
     let message = "current transaction is aborted, commands ignored until end of transaction block";
     Refusal { sqlstate: "25P02", message: message.to_owned() }
+}
+
+fn no_savepoint(name: &str) -> Refusal {
+    Refusal { sqlstate: "3B001", message: format!("savepoint \"{name}\" does not exist") }
 }
 
 impl<'a> Single<'a> {
@@ -284,88 +316,4 @@ fn has_no_parameters(rest: &[u8]) -> bool {
     };
     let [0, 0, high, low, results @ ..] = rest else { return false };
     results.len() == usize::from(u16::from_be_bytes([*high, *low])) * 2
-}
-
-impl Bound {
-    /// Reads the text, if it is one of these and no word in it is in doubt.
-    ///
-    /// Manual: SQL Commands, BEGIN, START TRANSACTION, COMMIT, END, ROLLBACK, ABORT.
-    fn read(text: &[u8]) -> Option<Self> {
-        // Most texts are none of these: the first word tells, without an allocation.
-        let start = text.trim_ascii_start();
-        let length = start.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-        let verbs = ["abort", "begin", "commit", "end", "rollback", "start"];
-        if !verbs.iter().any(|verb| start[..length].eq_ignore_ascii_case(verb.as_bytes())) {
-            return None;
-        }
-        let text = std::str::from_utf8(text).ok()?.trim_end_matches([';', ' ', '\t', '\r', '\n']);
-        if text.len() > LONGEST {
-            return None;
-        }
-        let text = text.to_ascii_lowercase();
-        let (first, rest) = word(&text);
-        let (second, behind) = word(rest);
-        let noise = matches!(second, "work" | "transaction");
-        let modes = if noise { behind } else { rest };
-        match first {
-            "begin" if is_plain_list(modes) => Some(Self::Begin),
-            "start" if second == "transaction" && is_plain_list(behind) => Some(Self::StartTransaction),
-            "commit" | "end" if modes.is_empty() => Some(Self::Commit),
-            "rollback" | "abort" if modes.is_empty() => Some(Self::Rollback),
-            _ => None,
-        }
-    }
-
-    const fn tag(self) -> &'static str {
-        match self {
-            Self::Begin => "BEGIN",
-            Self::StartTransaction => "START TRANSACTION",
-            Self::Commit => "COMMIT",
-            Self::Rollback => "ROLLBACK",
-        }
-    }
-}
-
-/// No such text need be longer, in bytes.
-const LONGEST: usize = 200;
-
-/// The first word, and what is behind it.
-fn word(text: &str) -> (&str, &str) {
-    let text = text.trim_ascii_start();
-    let end = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
-    (&text[..end], text[end..].trim_ascii_start())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_cannot_fail_is_understood() {
-        for (text, bound) in [
-            ("BEGIN", Some(Bound::Begin)),
-            (" begin work;", Some(Bound::Begin)),
-            ("BEGIN TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY DEFERRABLE", Some(Bound::Begin)),
-            ("start\ttransaction read write ; ", Some(Bound::StartTransaction)),
-            ("COMMIT;", Some(Bound::Commit)),
-            ("end transaction", Some(Bound::Commit)),
-            ("ROLLBACK", Some(Bound::Rollback)),
-            ("ABORT WORK", Some(Bound::Rollback)),
-            ("BEGIN nonsense", None),
-            ("BEGIN , READ ONLY", None),
-            ("BEGIN READ ONLY,", None),
-            ("BEGIN READ ONLY,,READ ONLY", None),
-            ("BEGIN READ ONLY READ WRITE", None),
-            ("BEGIN; SELECT 1", None),
-            ("BEGIN -- what", None),
-            ("START", None),
-            ("COMMIT AND CHAIN", None),
-            ("COMMIT PREPARED 'x'", None),
-            ("ROLLBACK TO s", None),
-            ("SELECT 1", None),
-            ("", None),
-        ] {
-            assert_eq!(Bound::read(text.as_bytes()), bound, "{text}");
-        }
-    }
 }

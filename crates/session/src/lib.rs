@@ -13,6 +13,7 @@ mod accepted;
 mod attempt;
 mod books;
 mod bound;
+mod boundary;
 mod dispatch;
 mod effect;
 mod endings;

@@ -119,6 +119,78 @@ fn a_block_that_gets_no_server_has_failed() {
 }
 
 #[test]
+fn a_failed_block_that_no_server_had_ends_as_postgresqls() {
+    let no = "E(53300 no server is free) Z(E)";
+    for chain in ["COMMIT AND CHAIN", "END WORK AND CHAIN", "ROLLBACK AND CHAIN", "/* x */ ABORT AND CHAIN"] {
+        for (end, tags) in
+            segments(chain).into_iter().zip(["1 2 ", "1 2 n ", "1 2 t n "]).chain([(query(chain), "")])
+        {
+            let mut shell = shell();
+            shell.ask(&query("BEGIN READ ONLY"));
+            shell.refuses = true;
+            assert_eq!(shown(&shell.ask(&query("SELECT 'a'"))), no);
+            assert_eq!(shown(&shell.ask(&end)), format!("{tags}C(ROLLBACK) Z(T)"), "{chain}");
+            shell.refuses = false;
+            let refused = shown(&shell.ask(&query("INSERT INTO t VALUES ('1')")));
+            assert_eq!(
+                refused, "E(25006 cannot write in a read-only transaction) Z(E)",
+                "the modes are kept"
+            );
+        }
+    }
+    let missing = "E(3B001 savepoint \"s\" does not exist) Z(E)";
+    for (back, tags) in segments("ROLLBACK TO s")
+        .into_iter()
+        .zip(["1 2 ", "1 2 n ", "1 2 t n "])
+        .chain([(query("ROLLBACK TO s"), "")])
+    {
+        let mut shell = shell();
+        shell.ask(&query("BEGIN"));
+        shell.refuses = true;
+        shell.ask(&query("SELECT 'a'"));
+        assert_eq!(shown(&shell.ask(&back)), format!("{tags}{missing}"));
+        assert_eq!(shown(&shell.ask(&query("COMMIT -- at last"))), "C(ROLLBACK) Z(I)");
+    }
+}
+
+#[test]
+fn a_chain_of_empty_blocks_needs_no_server() {
+    let mut shell = shell();
+    let texts = ["BEGIN READ ONLY", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "SHOW my.x", "COMMIT"];
+    let said = shown(&shell.ask(&texts[..3].iter().flat_map(|text| query(text)).collect::<Vec<_>>()));
+    assert_eq!(said, "C(BEGIN) Z(T) C(COMMIT) Z(T) C(ROLLBACK) Z(T)");
+    assert_eq!(shell.leased, [0; 0]);
+    assert_eq!(shown(&shell.ask(&query(texts[3]))), "T D() C(SELECT 1) Z(T)");
+    assert_eq!(
+        (shown(&shell.ask(&query(texts[4]))), &shell.leased[..]),
+        ("C(COMMIT) Z(I)".to_owned(), &[1][..])
+    );
+}
+
+#[test]
+fn a_commented_begin_is_held_and_its_hints_hold() {
+    for (begin, node) in [
+        ("/* app */ BEGIN", 0),
+        ("/* app */ BEGIN READ ONLY /* more */", 1),
+        ("-- x\nBEGIN READ ONLY", 1),
+        ("/* pgweir: primary */ BEGIN READ ONLY", 0),
+        ("/* pgweir: node=n2 */ BEGIN READ ONLY", 2),
+    ] {
+        let mut shell = shell();
+        shell.ask(&query(begin));
+        assert_eq!(
+            (shown(&shell.received), &shell.leased[..]),
+            ("C(BEGIN) Z(T)".to_owned(), &[][..]),
+            "{begin}"
+        );
+        shell.ask(&query("SELECT 'a'"));
+        assert_eq!(shell.leased, [node], "{begin}");
+        shell.ask(&query("COMMIT"));
+        assert_eq!(shown(&shell.received), "C(BEGIN) Z(T) T D(a) C(SELECT 1) Z(T) C(COMMIT) Z(I)", "{begin}");
+    }
+}
+
+#[test]
 fn a_server_that_is_lost_before_it_said_anything_costs_nothing() {
     let said = "C(BEGIN) Z(T) T D(a) C(SELECT 1) Z(T) C(COMMIT) Z(I)";
     // On a standby what was shown of the block is only that it began.

@@ -74,10 +74,8 @@ pub(super) fn commands(text: &str) -> Result<Vec<Command>, Failed> {
 }
 
 pub(super) fn command(text: &str) -> Option<Command> {
-    let text = match text.strip_prefix("/*") {
-        Some(comment) => comment.split_once("*/")?.1.trim_start(),
-        None => text,
-    };
+    let text = without_comments(text)?;
+    let text = text.trim();
     let literals = || text.split('\'').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
     let name = |text: &str| text.trim().replace('"', "");
     let rest = |prefix: &str| text.strip_prefix(prefix);
@@ -138,6 +136,20 @@ pub(super) fn command(text: &str) -> Option<Command> {
             }
         }
     })
+}
+
+/// No string has what looks like a comment.
+fn without_comments(text: &str) -> Option<String> {
+    let mut text = text.to_owned();
+    while let Some(start) = text.find("/*") {
+        let end = text.find("*/")?;
+        text.replace_range(start..end + 2, " ");
+    }
+    while let Some(start) = text.find("--") {
+        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        text.replace_range(start..end, " ");
+    }
+    Some(text)
 }
 
 fn default_read_only(value: &str) -> Command {
