@@ -11,7 +11,6 @@ use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
 use crate::attempt::InFlight;
-use crate::bound;
 use crate::effect::{AfterStatement, Event, HintOutcome, PinReason, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
@@ -363,7 +362,7 @@ impl Session {
         }
         let refused =
             RefusedRoute::find(after.as_ref()).map(|refused| (RefusedRoute::SQLSTATE, refused.message));
-        let refused = refused.or_else(|| Some((bound::SQLSTATE, self.binds_to_standby(verdict)?)));
+        let refused = refused.or_else(|| self.refused_on_standby(verdict));
         if let Some((sqlstate, message)) = refused {
             self.refuse_query(sqlstate, message, step);
             return Advance::By(frame.len());

@@ -10,7 +10,6 @@ use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 
-use crate::bound;
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, Step};
 use crate::ensure::Ensured;
@@ -187,8 +186,8 @@ impl Session {
         }
         let verdict =
             statement.judged.now(&statement.definition, self.names.naming(), self.lexing, step.classifier);
-        if let Some(message) = self.binds_to_standby(verdict) {
-            return self.refuse_bind(bound::SQLSTATE, message, header, step);
+        if let Some((sqlstate, message)) = self.refused_on_standby(verdict) {
+            return self.refuse_bind(sqlstate, message, header, step);
         }
         if self.lend(statement.text(), verdict, step) == Lending::Wait {
             return self.wait(step);

@@ -10,7 +10,6 @@ use pgweir_wire::Header;
 use pgweir_wire::body::{BindNames, Parse};
 use pgweir_wire::frame::HEADER_BYTES;
 
-use crate::bound;
 use crate::dispatch::{OpenSegment, Passing};
 use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::ensure::Ensured;
@@ -102,8 +101,8 @@ impl Session {
             unnamed.judged.now(&unnamed.definition, self.names.naming(), self.lexing, step.classifier);
         let running = Running::new(verdict, &unnamed.definition, self.link.as_ref(), self.lexing);
         let told = self.route.judge(self.settings.current(), &running, step.classifier);
-        if let Some(message) = self.binds_to_standby(verdict) {
-            return self.refuse_bind(bound::SQLSTATE, message, header, step);
+        if let Some((sqlstate, message)) = self.refused_on_standby(verdict) {
+            return self.refuse_bind(sqlstate, message, header, step);
         }
         if self.lends_to_unnamed(verdict, step) == Lending::Wait {
             return self.wait(step);

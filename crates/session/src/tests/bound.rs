@@ -31,6 +31,17 @@ fn nothing_binds_a_session_to_a_standby() {
 }
 
 #[test]
+fn what_no_block_takes_gets_the_primarys_answer_on_a_standby() {
+    let vacuum = "VACUUM";
+    for said in [query(vacuum), all(&[run(vacuum), sync()])] {
+        let mut shell = on_a_standby();
+        let answer = shown(&shell.ask(&said));
+        assert!(answer.ends_with("E(25001 VACUUM cannot run inside a transaction block) Z(E)"), "{answer}");
+        assert_eq!(shown(&shell.ask(&query("ROLLBACK"))), "C(ROLLBACK) Z(I)");
+    }
+}
+
+#[test]
 fn a_write_behind_state_that_code_left_on_a_standby_says_why_it_fails() {
     let mut shell = on_a_standby();
     shell.ask(&all(&[query("SELECT locks()"), query("COMMIT")]));

@@ -44,6 +44,7 @@ pub(super) enum Command {
     SetConfig(Vec<(String, String, bool)>),
     Show(String),
     State(Change),
+    Vacuum,
     Values(Vec<String>),
 }
 
@@ -97,6 +98,7 @@ pub(super) fn command(text: &str) -> Option<Command> {
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE" => default_read_only("off"),
         "SELECT * FROM t" => Command::All,
         "SELECT 1/0" => Command::DivideByZero,
+        "VACUUM" => Command::Vacuum,
         "SELECT count(*) FROM t" => Command::Count,
         _ if Change::read(text).is_some() => Command::State(Change::read(text)?),
         _ if text.starts_with("SELECT pg_catalog.set_config(") => {
@@ -325,6 +327,13 @@ impl Model {
             Command::DivideByZero => Err(("22012", "division by zero".to_owned())),
             Command::Empty => Ok(Answer::Empty),
             Command::State(change) => self.change_state(change),
+            Command::Vacuum if self.role == NodeRole::Standby => {
+                Err(("25006", "cannot execute VACUUM during recovery".to_owned()))
+            }
+            Command::Vacuum if self.transaction.as_ref().is_some_and(|t| t.explicit) => {
+                Err(("25001", "VACUUM cannot run inside a transaction block".to_owned()))
+            }
+            Command::Vacuum => done("VACUUM"),
             Command::Parameter(value) => self.rows(vec![value.clone().unwrap_or_default()]),
             Command::Values(rows) => self.rows(rows.clone()),
             Command::Deallocate(name) => self.deallocate(name.as_deref()),
