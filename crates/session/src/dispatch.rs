@@ -348,6 +348,13 @@ impl Session {
 
     fn query(&mut self, frame: &[u8], text: &[u8], step: &mut Step<'_>) -> Advance {
         let verdict = step.classifier.classify(text, self.lexing, Some(self.names.naming()));
+        if let Some(end) = self.ends_block_first(text, verdict) {
+            if !self.ledger.is_empty() {
+                return self.wait(step);
+            }
+            self.move_block(end, step);
+            return Advance::Until(Next::Replies);
+        }
         let after = AfterStatement::of_string(text, verdict, step.classifier, self.lexing);
         let verdict = Verdict { binds: AfterStatement::binds(after.as_ref(), verdict), ..verdict };
         let borrows = self.borrows(text, verdict);

@@ -13,13 +13,14 @@ use pgweir_wire::body::{self, BindNames, Parse, executed_portal, query_text};
 use pgweir_wire::{TransactionStatus, say};
 
 use crate::boundary::{Boundary, Chain};
+use crate::dispatch::OpenSegment;
 use crate::effect::{AfterStatement, Event, Step};
 use crate::frames::Frames;
 use crate::ledger::{Audience, Owed};
 use crate::route::Running;
 use crate::segment::{Extent, Needs, Segment};
-use crate::session::{Advance, Session, linked};
-use crate::terms::{PoolMode, Refusal};
+use crate::session::{Advance, Pinned, Preparing, Session, linked};
+use crate::terms::{NodeRole, PoolMode, Refusal};
 
 /// A block of the client's that may have no server yet.
 #[derive(Debug, Default)]
@@ -230,6 +231,44 @@ impl Session {
         let (reason, hinted) = self.route.judge(self.settings.current(), &running, step.classifier);
         step.events.push(Event::Dispatched(Verdict { reason, ..begin.verdict }));
         step.events.extend(hinted.map(Event::Hinted));
+    }
+
+    /// Whether a string ends the block on the standby at hand with its first statement, and goes on with what the primary must
+    /// run. Then the whole of it goes there, behind a block that is as empty as this one is once it has ended; so the errors
+    /// of the string are those of PostgreSQL.
+    pub(crate) fn ends_block_first(&self, text: &[u8], verdict: Verdict) -> Option<Boundary> {
+        let standby = self.link.as_ref().is_some_and(|link| link.role == NodeRole::Standby);
+        if !standby
+            || self.pinned != Pinned::No
+            || (verdict.kind, verdict.target) != (Kind::Multi, Target::Primary)
+        {
+            return None;
+        }
+        let first = pgweir_sql::statements(text, self.lexing)?.into_iter().next()?;
+        match (Boundary::read(&text[first])?, self.status) {
+            (end @ Boundary::Commit(Chain::No), TransactionStatus::InTransaction) => Some(end),
+            // Where the block has failed, COMMIT says otherwise than in one that has not.
+            (end @ Boundary::Rollback(Chain::No), status) if status != TransactionStatus::Idle => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Ends the block on the standby at hand, where nothing is outstanding, and has another begin with what comes next.
+    pub(crate) fn move_block(&mut self, end: Boundary, step: &mut Step<'_>) {
+        if let Boundary::Rollback(_) = end {
+            self.settings.rollback();
+        }
+        say::query(step.to_server, end.tag().as_bytes());
+        self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
+        self.open_segment = OpenSegment::No;
+        let link = linked(&mut self.link);
+        link.server.statements.forget_unnamed();
+        link.preparing = Preparing::Leaving;
+        let text = b"BEGIN READ ONLY";
+        let verdict = step.classifier.classify(text, self.lexing, None);
+        let mode = BeginMode { read_only: Some(true), ..BeginMode::default() };
+        self.held = Held::Begun(Box::new(Begin { text: text.to_vec(), mode, verdict }));
+        self.status = TransactionStatus::InTransaction;
     }
 
     /// ReadyForQuery. What we asked before the block is no news to the client, which is in it already.

@@ -190,6 +190,37 @@ fn a_commented_begin_is_held_and_its_hints_hold() {
     }
 }
 
+/// What comes behind the block's end goes to the primary, with the end.
+#[test]
+fn a_string_that_ends_a_block_on_a_standby_goes_on_on_the_primary() {
+    let write = "INSERT INTO t VALUES ('1')";
+    for (before, string, behind) in [
+        ("SELECT 'a'", "COMMIT; INSERT INTO t VALUES ('1')", "Z(I)"),
+        ("SELECT 'a'", "/* x */ ROLLBACK; INSERT INTO t VALUES ('1'); SELECT 'b'", "Z(I)"),
+        ("SET my.x TO 'one'", "COMMIT; INSERT INTO t VALUES ('1'); SHOW my.x", "Z(I)"),
+        ("SET my.x TO 'one'", "ROLLBACK; INSERT INTO t VALUES ('1'); SHOW my.x", "Z(I)"),
+        ("SELECT 'a'", "END; BEGIN; INSERT INTO t VALUES ('1')", "Z(T)"),
+        ("SELECT 1/0", "ROLLBACK; INSERT INTO t VALUES ('1')", "Z(I)"),
+        ("SELECT 'a'", "COMMIT; SELECT 1/0; INSERT INTO t VALUES ('1')", "Z(I)"),
+        ("SELECT 'a'", "COMMIT; COMMIT; BEGIN; SET my.x TO 'two'", "Z(T)"),
+        ("SELECT 'a'", "COMMIT; VACUUM", "Z(I)"),
+    ] {
+        let block = all(&[query("BEGIN READ ONLY"), query("SELECT 'a'"), query(before)]);
+        let chunks = [block.clone(), query(string), query(write), query("ROLLBACK"), query("SHOW my.x")];
+        check(&chunks);
+        check(&[chunks.concat()]);
+        let open = all(&[run("SELECT 'open'"), flush()]);
+        if before != "SELECT 1/0" {
+            check(&[block.clone(), open, query(string), query("SHOW my.x"), query("ROLLBACK")]);
+        }
+        let mut shell = shell();
+        shell.ask(&block);
+        let answer = shown(&shell.ask(&query(string)));
+        assert!(answer.ends_with(behind), "{string}: {answer}");
+        assert_eq!(shell.leased, [1, 0], "{string}");
+    }
+}
+
 #[test]
 fn a_server_that_is_lost_before_it_said_anything_costs_nothing() {
     let said = "C(BEGIN) Z(T) T D(a) C(SELECT 1) Z(T) C(COMMIT) Z(I)";
