@@ -16,6 +16,14 @@ use crate::session::{Session, linked};
 use crate::settings::Kept;
 use crate::undo::Undone;
 
+/// What an error did to the promises behind it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dropped {
+    /// A simple query was dropped, which the server will not answer.
+    pub(crate) orphaned: bool,
+    pub(crate) skips: SkipsUntilSync,
+}
+
 impl Session {
     /// Writes into the books what a finished statement changed.
     pub(crate) fn apply(&mut self, after: &AfterStatement, command_tag: &[u8], step: &mut Step<'_>) {
@@ -70,9 +78,7 @@ impl Session {
     }
 
     /// Drops the promises that an error makes void, and undoes what they would have changed.
-    ///
-    /// Answers whether a simple query was dropped with them, which the server will not answer.
-    pub(crate) fn drop_failed(&mut self) -> bool {
+    pub(crate) fn drop_failed(&mut self) -> Dropped {
         let mut orphaned = false;
         let mut undone = Undone::default();
         let (dropped, skips) = self.ledger.fail();
@@ -110,6 +116,7 @@ impl Session {
                 | Owed::OwnBind
                 | Owed::Provoked(_)
                 | Owed::Question(_)
+                | Owed::Recount(_)
                 | Owed::Restored
                 | Owed::Shape(..)
                 | Owed::Sync(_) => {}
@@ -119,7 +126,7 @@ impl Session {
         if skips == SkipsUntilSync::Yes {
             self.skipping = Skipping::Server;
         }
-        orphaned
+        Dropped { orphaned, skips }
     }
 
     /// The server is in no transaction: what was set is kept or forgotten, and what was written counts.

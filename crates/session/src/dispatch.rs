@@ -29,13 +29,6 @@ pub(crate) enum Passing {
     Swallow(usize),
 }
 
-/// Whether the server reads COPY data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CopyIn {
-    No,
-    Active,
-}
-
 /// What an extended-query segment without its Sync has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum OpenSegment {
@@ -142,7 +135,7 @@ impl Session {
         if self.skipping != Skipping::No {
             return Ok(self.skip(tag, header, step));
         }
-        if self.copy_in == CopyIn::Active {
+        if self.copy_in.is_read() {
             return Ok(self.copy_message(tag, header));
         }
         match tag {
@@ -304,46 +297,6 @@ impl Session {
         }
         self.passing = Passing::Swallow(header.total());
         Advance::By(0)
-    }
-
-    /// A message while the server reads COPY data. It ignores Sync and Flush, so they are not sent; anything that is
-    /// not COPY data makes it give up, without a reply of its own.
-    fn copy_message(&mut self, tag: FrontendTag, header: Header) -> Advance {
-        match tag {
-            FrontendTag::Terminate => return Advance::Until(Next::Goodbye),
-            FrontendTag::Flush | FrontendTag::Sync => {
-                self.passing = Passing::Swallow(header.total());
-                return Advance::By(0);
-            }
-            FrontendTag::CopyData => {}
-            FrontendTag::CopyDone | FrontendTag::CopyFail => {
-                self.copy_in = CopyIn::No;
-                if matches!(self.ledger.head(), Some(Owed::Execute(_))) {
-                    self.ledger.promise(Owed::CopyEnd);
-                }
-            }
-            FrontendTag::Bind
-            | FrontendTag::Close
-            | FrontendTag::Describe
-            | FrontendTag::Execute
-            | FrontendTag::FunctionCall
-            | FrontendTag::Parse
-            | FrontendTag::Password
-            | FrontendTag::Query => self.copy_in = CopyIn::No,
-        }
-        self.forward_all(header)
-    }
-
-    /// COPY data sent blindly, before the server asked for it. Without any COPY under way servers ignore it.
-    fn early_copy_message(&mut self, tag: FrontendTag, header: Header) -> Advance {
-        if !self.ledger.has_copy() {
-            self.passing = Passing::Swallow(header.total());
-            return Advance::By(0);
-        }
-        if tag != FrontendTag::CopyData {
-            self.ledger.promise(Owed::CopyEnd);
-        }
-        self.forward_all(header)
     }
 
     fn query(&mut self, frame: &[u8], text: &[u8], step: &mut Step<'_>) -> Advance {

@@ -4,7 +4,8 @@ use pgweir_cluster::NodeSet;
 use pgweir_wire::say::{self, Complaint, Severity};
 use pgweir_wire::{Header, TransactionStatus};
 
-use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
+use crate::copy::CopyIn;
+use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
 use crate::effect::Step;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};

@@ -5,7 +5,7 @@
 use pgweir_sql::Kind;
 use pgweir_wire::{ErrorFields, SqlState, TransactionStatus, say};
 
-use crate::dispatch::{CopyIn, Skipping};
+use crate::dispatch::Skipping;
 use crate::effect::{Event, Step};
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
@@ -47,9 +47,10 @@ impl Session {
             return Ok(self.send_again());
         }
         let instead = self.heard_instead(fields);
-        self.copy_in = CopyIn::No;
         self.outcome = Outcome::Failed;
-        if self.drop_failed() {
+        let dropped = self.drop_failed();
+        self.recount_syncs(dropped.skips, step);
+        if dropped.orphaned {
             // What was lent to a simple query could not be parsed: the server skips the query, which has no Sync.
             step.to_server.extend_from_slice(say::SYNC);
             self.ledger.promise(Owed::Sync(Audience::Client));

@@ -16,6 +16,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::copy::Recount;
 use crate::effect::AfterStatement;
 use crate::provoked::Heard;
 use crate::statements::{NameChange, SegmentNumber, Statement, StatementId, UnnamedToken};
@@ -55,6 +56,8 @@ pub(crate) enum Owed {
     SimpleQuery(Audience, Option<Arc<AfterStatement>>),
     /// ParameterDescription and RowDescription or NoData, that tell us what this statement returns.
     Shape(Arc<Statement>, StatementId),
+    /// CloseComplete of ours, behind one ReadyForQuery for each Sync that was no part of a COPY's data.
+    Recount(Recount),
     /// BindComplete, of a portal of ours in the client's segment.
     OwnBind,
     /// Rows and CommandComplete of that portal.
@@ -103,7 +106,7 @@ impl Owed {
             | Self::Provoked(_)
             | Self::Restored
             | Self::Undo(_) => Audience::Client,
-            Self::OwnBind | Self::OwnExecute | Self::Shape(..) => Audience::Proxy,
+            Self::OwnBind | Self::OwnExecute | Self::Recount(_) | Self::Shape(..) => Audience::Proxy,
         }
     }
 
@@ -130,10 +133,11 @@ impl Owed {
         }
     }
 
-    /// Whether what follows must wait for this: it changes what statement names mean, or tells whether they may be used.
+    /// Whether what follows must wait for this: it changes what statement names mean, tells whether they may be used, or
+    /// how replies are counted.
     fn is_barrier(&self) -> bool {
         match self {
-            Self::Shape(..) => true,
+            Self::Recount(_) | Self::Shape(..) => true,
             Self::SimpleQuery(Audience::Client, after) | Self::Execute(after) => {
                 after.as_ref().is_some_and(|after| after.is_barrier())
             }
@@ -271,6 +275,11 @@ impl Ledger {
             .filter_map(|owed| if let Owed::Undo(undo) = owed { Some(&mut **undo) } else { None })
     }
 
+    /// What is kept was changed.
+    pub(crate) fn weigh_undos(&mut self) {
+        self.kept_bytes = self.owed.iter().map(kept_bytes).sum();
+    }
+
     /// Bytes of texts that are kept to be put back.
     pub(crate) const fn kept_bytes(&self) -> usize {
         self.kept_bytes
@@ -329,6 +338,14 @@ impl Ledger {
         let owed = self.pop_front();
         self.skip_marks();
         owed
+    }
+
+    /// What is counted by the oldest promise.
+    pub(crate) fn recount(&mut self) -> Option<&mut Recount> {
+        match self.owed.front_mut() {
+            Some(Owed::Recount(recount)) => Some(recount),
+            _ => None,
+        }
     }
 
     /// Takes the oldest promise if it ends with ReadyForQuery.

@@ -14,6 +14,7 @@ mod attempt;
 mod books;
 mod bound;
 mod boundary;
+mod copy;
 mod dispatch;
 mod effect;
 mod endings;

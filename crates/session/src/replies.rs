@@ -6,7 +6,8 @@
 use pgweir_wire::frame::HEADER_BYTES;
 use pgweir_wire::{BackendTag, Header, TransactionStatus, body};
 
-use crate::dispatch::{Block, CopyIn};
+use crate::copy::CopyIn;
+use crate::dispatch::Block;
 use crate::effect::Step;
 use crate::endings::AtRest;
 use crate::error::SessionError;
@@ -315,6 +316,10 @@ impl Session {
                 Parsed::Unnamed(token) => statements.parsed_unnamed(*token),
                 Parsed::Passing => {}
             },
+            (BackendTag::CloseComplete, Some(Owed::Recount(recount))) => {
+                let recount = *recount;
+                self.recounted(recount);
+            }
             (BackendTag::CloseComplete, Some(Owed::Close(_, id))) => {
                 if let Some(id) = id {
                     statements.closed(*id);
@@ -353,7 +358,7 @@ impl Session {
         not_owed: SessionError,
         step: &mut Step<'_>,
     ) -> Result<Pass, SessionError> {
-        self.copy_in = CopyIn::No;
+        self.copy_ended();
         let after = match self.ledger.head() {
             Some(Owed::SimpleQuery(Audience::Proxy, _) | Owed::Restored) => return Ok(Pass::Swallow),
             Some(Owed::OwnExecute) => return self.settle(|_| true, not_owed),
@@ -372,13 +377,16 @@ impl Session {
         let not_owed = SessionError::ServerReply { tag: BackendTag::ReadyForQuery.byte() };
         let &[byte] = body else { return Err(not_owed) };
         let status = TransactionStatus::from_byte(byte).ok_or(not_owed)?;
+        if let Some(pass) = self.counted(status, step) {
+            return Ok(pass);
+        }
         let owed = self.ledger.settle_ready().ok_or(not_owed)?;
         self.settle_block(status, owed.audience());
         if self.ledger.is_empty() {
             self.block = Block::Settled;
             self.sharing.settle();
         }
-        self.copy_in = CopyIn::No;
+        self.copy_ended();
         let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
         self.string_ended(&owed, failed, step);
         if !failed {

@@ -10,7 +10,8 @@ use pgweir_wire::say;
 
 use crate::accepted::AcceptedSettings;
 use crate::attempt::Attempt;
-use crate::dispatch::{Block, CopyIn, OpenSegment, Passing, Skipping};
+use crate::copy::CopyIn;
+use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
 use crate::effect::{Event, PinReason, Step};
 use crate::error::SessionError;
 use crate::held::Held;
@@ -208,10 +209,11 @@ impl Session {
                 // Nothing of ours may come into the middle of a message.
                 break Next::Input;
             }
+            self.ask_for_recount(step);
             if self.is_changing_server() {
                 break Next::Replies;
             }
-            if self.must_wait() {
+            if self.must_wait() || self.waits_for_copy(rest) {
                 match self.wait(step) {
                     Advance::Until(next) => break next,
                     Advance::By(_) => unreachable!("waiting takes nothing"),
@@ -356,7 +358,7 @@ impl Session {
 
     /// Whether the client's next bytes wait for replies.
     fn must_wait(&self) -> bool {
-        if self.copy_in == CopyIn::Active {
+        if self.copy_in.is_read() {
             return false;
         }
         let full = self.ledger.len() >= self.limits.pipeline_depth_max;

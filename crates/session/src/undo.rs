@@ -118,6 +118,7 @@ impl Session {
                 }
             }
         }
+        self.ledger.weigh_undos();
     }
 
     /// Binds a portal, or closes it, by a message of which this is the promise.

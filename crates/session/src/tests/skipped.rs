@@ -40,6 +40,16 @@ fn what_is_skipped_leaves_the_unnamed_statement_as_it_was() {
     }
 }
 
+#[test]
+fn what_one_segment_leaves_is_what_the_next_one_puts_back() {
+    let first = all(&[parse("", "SELECT 'first'"), sync()]);
+    let fails = |text: &str| all(&[bind("none"), parse("", text), sync()]);
+    let segments =
+        [first, fails("SELECT 'second, and longer'"), fails("SELECT '3'"), fails("SELECT 'fourth'")];
+    check(&[segments.to_vec(), run_unnamed()].concat());
+    check(&[[segments.concat(), run_unnamed().concat()].concat()]);
+}
+
 /// Parse, Bind and Execute of a named statement.
 fn run_of(name: &str, text: &str) -> Vec<u8> {
     all(&[parse(name, text), bind(name), execute()])

@@ -301,7 +301,12 @@ impl Writer<'_> {
         let other = all(&[parse("", "SELECT $1::text"), sync()]);
         let mut rows: Vec<u8> = (0..self.random.below(3)).flat_map(|_| self.row()).collect();
         if self.random.one_in(4) {
+            self.note("bad data");
             rows.extend(copy_data("bad"));
+        }
+        for _ in 0..self.random.below(6).saturating_sub(3) {
+            self.note("a Sync amid data");
+            rows.extend(all(&[sync(), self.row()]));
         }
         rows.extend(if self.random.one_in(5) { copy_fail("no") } else { copy_done() });
         match self.random.below(4) {
