@@ -10,7 +10,7 @@ use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
 use crate::effect::Step;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed};
-use crate::segment::{Extent, Known, Needs, Proof};
+use crate::segment::{Extent, Known, Needs, Proof, Segment};
 use crate::session::{Advance, Next, Preparing, Session};
 use crate::shapes::{Check, Checks};
 use crate::terms::PoolMode;
@@ -27,6 +27,10 @@ impl Session {
             };
             self.passing = Passing::Swallow(header.total());
             return Ok(Advance::By(0));
+        }
+        if self.segment.is_doubtful() {
+            // Replies may have settled since what its statements are.
+            self.segment = Segment::new();
         }
         self.route.follow(self.settings.current());
         // A failed block takes no Parse.
