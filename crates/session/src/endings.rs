@@ -102,7 +102,8 @@ impl Session {
             return OnServerLost::SendAgain(self.take_back());
         }
         // What we alone have asked is asked again elsewhere.
-        let leaving = matches!(link.preparing, Preparing::Checking | Preparing::Leaving);
+        let leaving =
+            matches!(link.preparing, Preparing::Checking | Preparing::Leaving) && self.ledger.is_ours();
         let traceless = (self.ledger.is_empty() || leaving)
             && self.status == TransactionStatus::Idle
             && self.open_segment < OpenSegment::Executed
