@@ -13,6 +13,7 @@ mod cancel;
 mod catalog;
 mod clients;
 mod console;
+mod databases;
 mod economy;
 mod encryption;
 mod explained;

@@ -84,6 +84,8 @@ pub enum PoolEffect {
 /// Why a server is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseReason {
+    /// Somebody needs its database for himself.
+    DatabaseWanted,
     /// Unused for `idle_timeout`.
     Idle,
     /// Older than `lifetime`.

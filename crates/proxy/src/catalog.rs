@@ -37,13 +37,21 @@ pub(crate) struct Catalogs {
     next: AtomicU32,
 }
 
+/// What the keeper of a catalog is told.
+#[derive(Default)]
+struct Told {
+    /// The catalog may have changed.
+    changed: Notify,
+    /// Somebody needs the database for himself.
+    leave: Notify,
+}
+
 /// The catalog of one database, for as long as a pool leads there.
 pub(crate) struct DatabaseCatalog {
     pub(crate) slot: Arc<CatalogSlot>,
     cluster: Arc<Cluster>,
     database: String,
-    /// Told when it may have changed.
-    changed: Arc<Notify>,
+    told: Arc<Told>,
     /// Somebody keeps it.
     is_kept: AtomicBool,
     /// For people.
@@ -63,7 +71,7 @@ impl Catalogs {
             slot: Arc::new(CatalogSlot::new(self.next.fetch_add(1, Relaxed))),
             cluster: Arc::clone(cluster),
             database: database.to_owned(),
-            changed: Arc::default(),
+            told: Arc::default(),
             is_kept: AtomicBool::new(false),
             facts: Mutex::default(),
         });
@@ -88,19 +96,26 @@ impl DatabaseCatalog {
     /// A client uses the database: from now on its catalog is kept.
     pub(crate) fn is_used(self: &Arc<Self>) {
         if !self.is_kept.swap(true, SeqCst) {
-            tokio::spawn(keep(Arc::downgrade(self), Arc::clone(&self.slot), Arc::clone(&self.changed)));
+            tokio::spawn(keep(Arc::downgrade(self), Arc::clone(&self.slot), Arc::clone(&self.told)));
         }
     }
 
     /// Something was done that may have changed it.
     pub(crate) fn may_have_changed(&self) {
-        self.changed.notify_one();
+        self.told.changed.notify_one();
+    }
+
+    /// Somebody needs the database for himself: the connection to it closes, for a while.
+    pub(crate) fn leave(&self) {
+        if self.is_kept.load(SeqCst) {
+            self.told.leave.notify_one();
+        }
     }
 }
 
 /// Keeps the catalog until no pool leads to the database any more, or its clients are gone: then the connection closes, for
 /// it would be in the way of DROP DATABASE.
-async fn keep(database: Weak<DatabaseCatalog>, slot: Arc<CatalogSlot>, changed: Arc<Notify>) {
+async fn keep(database: Weak<DatabaseCatalog>, slot: Arc<CatalogSlot>, told: Arc<Told>) {
     let mut keeper = Keeper::default();
     while let Some(database) = database.upgrade() {
         if keeper.is_alone(Arc::strong_count(&slot) - KEEPERS) {
@@ -111,11 +126,21 @@ async fn keep(database: Weak<DatabaseCatalog>, slot: Arc<CatalogSlot>, changed: 
                 return;
             }
         }
-        let pause = keeper.look(&database).await;
+        let pause = tokio::select! {
+            biased;
+            () = told.leave.notified() => keeper.leave(&database),
+            pause = keeper.look(&database) => pause,
+        };
         drop(database);
         // Changes come in bursts; and the primary has other things to do.
-        tokio::time::sleep(pause.least).await;
-        let _either = timeout(pause.most.saturating_sub(pause.least), changed.notified()).await;
+        let rest = async {
+            tokio::time::sleep(pause.least).await;
+            let _either = timeout(pause.most.saturating_sub(pause.least), told.changed.notified()).await;
+        };
+        tokio::select! {
+            () = told.leave.notified() => told.leave.notify_one(),
+            () = rest => {}
+        }
     }
     slot.set(None);
 }
@@ -130,8 +155,8 @@ struct Keeper {
     confirmed: Option<Instant>,
     /// Looks that failed since.
     failures: u32,
-    /// When the last client was seen.
-    used: Option<Instant>,
+    /// When it is over unless a client comes.
+    ends: Option<Instant>,
 }
 
 /// A connection to the primary.
@@ -169,9 +194,9 @@ impl Keeper {
     /// Whether so many clients have been none for long.
     fn is_alone(&mut self, clients: usize) -> bool {
         let now = Instant::now();
-        let used = if clients > 0 { now } else { self.used.unwrap_or(now) };
-        self.used = Some(used);
-        now - used > KEPT_ALONE
+        let ends = self.ends.filter(|_| clients == 0).unwrap_or(now + KEPT_ALONE);
+        self.ends = Some(ends);
+        now >= ends
     }
 
     /// Looks whether the catalog changed, and reads it if so.
@@ -269,6 +294,13 @@ impl Keeper {
         }
     }
 
+    /// Goes out of the way of whoever needs the database for himself. Without clients there is no coming back.
+    fn leave(&mut self, database: &DatabaseCatalog) -> Pause {
+        self.drop_catalog(database);
+        self.ends = Some(Instant::now());
+        Pause { least: AWAY, most: AWAY }
+    }
+
     fn drop_catalog(&mut self, database: &DatabaseCatalog) {
         self.line = None;
         if self.known.take().is_some() {
@@ -311,6 +343,8 @@ const RETRY_DOUBLINGS: u32 = 5;
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a catalog is kept without a client.
 const KEPT_ALONE: Duration = Duration::from_secs(60);
+/// How long the catalog's connection stays away after the last wish for the database.
+const AWAY: Duration = Duration::from_secs(1);
 /// Those who hold a slot besides its clients: the database and its keeper.
 const KEEPERS: usize = 2;
 /// How long a catalog is believed while the primary cannot be asked.

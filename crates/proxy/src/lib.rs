@@ -58,7 +58,7 @@ use crate::cluster::{ApplyError, Cluster};
 use crate::handshake::{Admitted, Gate};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
-use crate::pool::{Quota, ServerPool};
+use crate::pool::{AllPools, ServerPool};
 use crate::purpose::Purpose;
 use crate::report::{Report, ShutdownMode};
 use crate::secrets::{FindPrimary, Primary, Secrets, SecretsError};
@@ -269,8 +269,8 @@ impl Proxy {
             return Some(Arc::clone(pool));
         }
         let (settings, cluster) = self.pool_settings(database, user)?;
-        let quota: Arc<dyn Quota> = Arc::new(Limits { proxy: Arc::downgrade(self) });
-        let pool = ServerPool::new(database, user, cluster, settings, self.hashing.clone(), quota);
+        let all: Arc<dyn AllPools> = Arc::new(PoolsOf { proxy: Arc::downgrade(self) });
+        let pool = ServerPool::new(database, user, cluster, settings, self.hashing.clone(), all);
         let mut pools = self.pools.lock();
         Some(Arc::clone(pools.entry(key).or_insert_with(|| Arc::new(pool))))
     }
@@ -395,14 +395,25 @@ pub(crate) fn fixed_credentials(route: &DatabaseSettings) -> Option<ServerCreden
     Some(route.password.as_ref().map_or(ServerCredentials::None, |password| plain(password.reveal())))
 }
 
-/// Limits of the configuration that span pools.
-struct Limits {
+/// All pools, as one of them sees them.
+struct PoolsOf {
     proxy: std::sync::Weak<Proxy>,
 }
 
-impl Quota for Limits {
+impl AllPools for PoolsOf {
     fn allows(&self, database: &str, user: &str) -> bool {
         self.proxy.upgrade().is_some_and(|proxy| proxy.has_room(database, user))
+    }
+
+    fn leave(&self, cluster: &Arc<Cluster>, server_database: &str) {
+        let Some(proxy) = self.proxy.upgrade() else { return };
+        for pool in proxy.all_pools() {
+            let settings = pool.settings.load();
+            if Arc::ptr_eq(&pool.cluster, cluster) && settings.server_database == server_database {
+                settings.catalog.leave();
+                pool.close_unused();
+            }
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct ServerPool {
     /// What servers report for each set of start-up settings that was seen.
     welcomes: Mutex<HashMap<Arc<SettingMap>, Arc<Reported>>>,
     hashing: Hashing,
-    quota: Arc<dyn Quota>,
+    pub(crate) all: Arc<dyn AllPools>,
 }
 
 /// What a reload may change.
@@ -64,10 +64,13 @@ pub(crate) struct Settings {
     pub(crate) fixed_credentials: Option<ServerCredentials>,
 }
 
-/// Limits that span pools.
-pub(crate) trait Quota: Send + Sync {
+/// What a pool asks of all pools.
+pub(crate) trait AllPools: Send + Sync {
     /// Whether one more server connection may be opened.
     fn allows(&self, database: &str, user: &str) -> bool;
+
+    /// Closes the connections to a database of the cluster's servers that no client uses.
+    fn leave(&self, cluster: &Arc<Cluster>, server_database: &str);
 }
 
 struct Inner {
@@ -126,7 +129,7 @@ impl ServerPool {
         cluster: Arc<Cluster>,
         settings: Settings,
         hashing: Hashing,
-        quota: Arc<dyn Quota>,
+        all: Arc<dyn AllPools>,
     ) -> Self {
         let mut seed = [0; 8];
         crate::hashing::fill_random(&mut seed);
@@ -151,7 +154,7 @@ impl ServerPool {
             inner: Mutex::new(inner),
             welcomes: Mutex::default(),
             hashing,
-            quota,
+            all,
         }
     }
 
@@ -241,6 +244,12 @@ impl ServerPool {
             inner.known.remove(&id);
             inner.pool.discard(id, view, now, &mut inner.effects);
         });
+    }
+
+    /// Somebody needs the database for himself. What its servers report may be otherwise afterwards.
+    pub(crate) fn close_unused(self: &Arc<Self>) {
+        self.with(|inner, _, _| inner.pool.close_unused(&mut inner.effects));
+        self.forget_welcomes();
     }
 
     /// Time passed, or the cluster changed.
@@ -381,7 +390,7 @@ impl ServerPool {
     }
 
     async fn log_in(&self, node: NodeId) -> Result<Box<Server>, Option<DialError>> {
-        if !self.quota.allows(&self.database, &self.user) {
+        if !self.all.allows(&self.database, &self.user) {
             return Err(None);
         }
         let reach = Arc::clone(&self.cluster.reach());

@@ -11,6 +11,7 @@ mod books;
 mod finish;
 mod lease;
 mod loss;
+mod room;
 mod scratch;
 
 use std::future::poll_fn;

@@ -335,7 +335,7 @@ impl Session {
             self.lend(text, verdict, step);
         }
         self.track_running(verdict, text, step);
-        self.note_change(after.as_ref());
+        self.note_change(after.as_ref(), step);
         self.may_end_block(after.as_ref());
         self.open_segment = OpenSegment::No;
         self.forget_unnamed();

@@ -20,7 +20,7 @@ pub struct Step<'a> {
 }
 
 /// Something worth counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A statement went to the server.
     Dispatched(Verdict),
@@ -37,6 +37,8 @@ pub enum Event {
     Pinned(PinReason),
     /// The session no longer holds its server.
     Unpinned,
+    /// A statement went to the server that needs this database for itself.
+    NeedsAlone(Box<str>),
     /// A transaction (or an autocommitted statement) ended.
     TransactionEnded,
     /// A server had parsed a statement before a schema changed: it is parsed anew, and the client does not notice.
@@ -132,8 +134,8 @@ impl AfterStatement {
             | Kind::Rollback
             | Kind::RollbackAndChain
             | Kind::PrepareTransaction
-            | Kind::Ddl
             | Kind::Discard(_) => Some(plain),
+            Kind::Ddl => Some(Self { name: pgweir_sql::database_alone(text), ..plain }),
             _ => plain.may_copy_in().then_some(plain).filter(|_| verdict.target == Target::Primary),
         }
     }
@@ -141,6 +143,12 @@ impl AfterStatement {
     /// A statement of which the kind is all there is to know.
     pub(crate) fn plain(kind: Kind) -> Self {
         Self { kind, setting: None, name: None, borrows: false, parts: Box::default() }
+    }
+
+    /// The databases that the statement needs for itself.
+    pub(crate) fn alone(&self) -> impl Iterator<Item = &str> {
+        let ddl = self.parts.iter().chain([self]).filter(|it| it.kind == Kind::Ddl);
+        ddl.filter_map(|it| it.name.as_deref())
     }
 
     /// Whether the server may begin to read COPY data for it.

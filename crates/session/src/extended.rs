@@ -213,7 +213,7 @@ impl Session {
     ) {
         step.events.push(Event::Bound);
         self.opens(OpenSegment::Executed);
-        self.note_change(after.as_deref());
+        self.note_change(after.as_deref(), step);
         self.promise_portal(Owed::Bind(of.clone()), portal, after, of);
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use pgweir_sql::{DiscardScope, Kind};
 
-use crate::effect::{AfterStatement, PinReason};
+use crate::effect::{AfterStatement, Event, PinReason, Step};
 use crate::session::{Pinned, Session};
 use crate::settings::{self, SettingMap};
 use crate::statements::{Salt, Statement, StatementId};
@@ -44,7 +44,9 @@ impl Session {
     }
 
     /// A statement is about to run that does this when it is done.
-    pub(crate) fn note_change(&mut self, after: Option<&AfterStatement>) {
+    pub(crate) fn note_change(&mut self, after: Option<&AfterStatement>, step: &mut Step<'_>) {
+        let alone = after.into_iter().flat_map(AfterStatement::alone);
+        step.events.extend(alone.map(|database| Event::NeedsAlone(database.into())));
         if after.is_some_and(|after| self.changes_parsing(after)) {
             self.sharing.change = Change::UnderWay;
             self.sharing.changes += 1;

@@ -2,7 +2,11 @@
 //!
 //! Parsed on demand, since most texts are none of these. Absent: what a session does with it.
 
+mod database;
+
 use crate::lexer::{Lexer, Token, TokenKind, folded};
+
+pub use database::database_alone;
 
 /// What a single `SET` or `RESET` statement changes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -38,8 +38,8 @@ pub use catalog::{
 pub use classifier::{Classifier, Lexing, Settings};
 pub use decide::{Decision, Fate, decide};
 pub use detail::{
-    Change, Deallocated, Scope, SettingChange, Unlistened, deallocated, prepared_name, savepoint_name,
-    setting_change, statement_names, unlistened,
+    Change, Deallocated, Scope, SettingChange, Unlistened, database_alone, deallocated, prepared_name,
+    savepoint_name, setting_change, statement_names, unlistened,
 };
 pub use explain::{Explanation, explain, parts};
 pub use hints::{Hints, hints};

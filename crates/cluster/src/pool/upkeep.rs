@@ -28,6 +28,13 @@ impl Pool {
         self.tick(view, now, out);
     }
 
+    /// Somebody needs the database for himself: all servers that nobody uses are closed.
+    pub fn close_unused(&mut self, out: &mut Vec<PoolEffect>) {
+        for node in (0..self.slots.len()).map(NodeId::new) {
+            self.close_idle(node, |_| Some(CloseReason::DatabaseWanted), out);
+        }
+    }
+
     /// Asserts what must always hold.
     ///
     /// # Panics

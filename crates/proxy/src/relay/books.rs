@@ -6,6 +6,7 @@ use std::time::Instant;
 use pgweir_session::{Event, HintOutcome};
 use pgweir_sql::{Kind, Target, Verdict};
 
+use super::room::Claim;
 use super::{Relay, Scratch};
 use crate::tally::{Fault, Tally};
 
@@ -15,6 +16,7 @@ pub(super) struct Clock {
     pub(super) query: Option<Instant>,
     pub(super) transaction: Option<Instant>,
     catalog: Catalog,
+    claim: Option<Claim>,
 }
 
 /// Whether the transaction may change the database's catalog.
@@ -64,8 +66,10 @@ impl Relay {
                     }
                     self.entered.entry.is_pinned(None);
                 }
+                Event::NeedsAlone(database) => self.clock.claim = Some(Claim::new(&self.pool, database)),
                 Event::TransactionEnded => {
                     Tally::add(&tally.transactions, 1);
+                    self.clock.claim.take_if(|_| !self.session.is_busy());
                     if std::mem::take(&mut self.clock.catalog) == Catalog::MayChange {
                         self.pool.settings.load().catalog.may_have_changed();
                     }

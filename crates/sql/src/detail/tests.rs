@@ -143,3 +143,30 @@ fn statements_that_a_text_may_name() {
     assert_eq!(names("PREPARE p (int) AS SELECT 'EXECUTE q' -- EXECUTE r"), "p");
     assert_eq!(names("SELECT 1; EXECUTE"), "");
 }
+
+#[test]
+fn databases_that_a_statement_needs_for_itself() {
+    let cases = [
+        ("DROP DATABASE Shop", "shop"),
+        ("; drop database if exists \"Shop\" ;", "Shop"),
+        ("DROP DATABASE a WITH (FORCE)", "a"),
+        ("/* x */ ALTER DATABASE a RENAME TO b", "a"),
+        ("ALTER DATABASE a SET TABLESPACE b", "a"),
+        ("ALTER DATABASE a SET work_mem TO '1MB'", "none"),
+        ("ALTER DATABASE a OWNER TO b", "none"),
+        ("CREATE DATABASE a", "template1"),
+        ("CREATE DATABASE a TEMPLATE DEFAULT", "template1"),
+        ("CREATE DATABASE a TEMPLATE \"default\"", "default"),
+        ("CREATE DATABASE a WITH OWNER = template CONNECTION LIMIT -1 TEMPLATE = B ENCODING 'UTF8'", "b"),
+        ("create database a template 'It''s'", "It's"),
+        ("CREATE DATABASE a TEMPLATE", "none"),
+        ("DROP TABLE database", "none"),
+        ("DROP DATABASE", "none"),
+        ("DROP DATABASE a; SELECT 1", "none"),
+        ("SELECT 'DROP DATABASE a'", "none"),
+        ("", "none"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(database_alone(text.as_bytes()).as_deref().unwrap_or("none"), expected, "{text}");
+    }
+}

@@ -333,3 +333,19 @@ fn a_server_given_back_twice_is_our_own_mistake() {
     let server = pooled.open(0, 1)[0];
     pooled.give_back(server);
 }
+
+#[test]
+fn a_database_that_somebody_needs_for_himself_is_left_by_all_who_are_idle() {
+    let mut it = Pooled::new(1, sized(3));
+    let idle = it.open(0, 2);
+    let read = it.open(1, 1);
+    let (leased, _) = it.ready(&WRITE);
+    let left = it.event(|pool, _, _, out| pool.close_unused(out));
+    let unused: Vec<_> = idle.into_iter().chain(read).filter(|server| *server != leased).collect();
+    assert_eq!(
+        closed(&left),
+        unused.into_iter().map(|it| (it, CloseReason::DatabaseWanted)).collect::<Vec<_>>()
+    );
+    assert!(closed(&it.give_back(leased)).is_empty());
+    assert_eq!(it.ready(&WRITE).0, leased);
+}
