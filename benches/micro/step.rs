@@ -52,6 +52,7 @@ impl Bench {
     fn new() -> Self {
         let session = Session::new(SessionSettings {
             id: 1,
+            process_id: 1,
             mode: PoolMode::Transaction,
             limits: Limits {
                 query_bytes_max: 1 << 20,

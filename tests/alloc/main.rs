@@ -104,6 +104,7 @@ impl Line {
         catalog.set(Some(Arc::new(Catalog::new(&CatalogRows::default()))));
         let session = Session::new(SessionSettings {
             id: 1,
+            process_id: 1,
             mode: PoolMode::Transaction,
             limits,
             startup: Arc::default(),

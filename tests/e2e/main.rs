@@ -27,6 +27,7 @@ mod limits;
 mod logins;
 mod names;
 mod networks;
+mod notifications;
 mod operation;
 mod oracle;
 mod pins;

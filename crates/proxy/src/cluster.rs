@@ -17,6 +17,7 @@ use pgweir_cluster::{
 };
 use pgweir_config as config;
 use pgweir_config::{ClusterSettings, NodeAddress};
+use pgweir_session::Notifiers;
 use pgweir_sql::Verdict;
 use tokio::sync::{Notify, watch};
 
@@ -44,6 +45,8 @@ pub(crate) struct Cluster {
     resent: Vec<AtomicU64>,
     /// What the primary last said of prepared transactions.
     pub(crate) prepared: ArcSwapOption<PreparedTransactions>,
+    /// Who notified by which server.
+    pub(crate) notifiers: Arc<Notifiers>,
     /// The nodes that are being watched.
     watched: Mutex<BTreeSet<usize>>,
 }
@@ -79,6 +82,7 @@ impl Cluster {
             counts: (0..NODES_MAX).map(|_| StatementCounts::default()).collect(),
             resent: (0..NODES_MAX).map(|_| AtomicU64::new(0)).collect(),
             prepared: ArcSwapOption::empty(),
+            notifiers: Arc::default(),
             watched: Mutex::default(),
         })
     }

@@ -25,6 +25,7 @@ mod login;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use error::refusal_body;
 pub use error::{Breach, DialBlame, DialError};
 
 /// Where to connect, and as whom.

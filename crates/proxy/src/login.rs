@@ -15,7 +15,7 @@ use pgweir_session::{
 use pgweir_wire::{Startup, TransactionStatus, say};
 
 use crate::Proxy;
-use crate::client::{Entered, NewClient};
+use crate::client::{ClientEntry, Entered, NewClient};
 use crate::deadlines::Patience;
 use crate::handshake::Admitted;
 use crate::pool::{Denied, Granted, Leased, ServerPool};
@@ -62,7 +62,7 @@ pub(crate) async fn log_in(proxy: &Arc<Proxy>, admitted: Admitted) -> Option<Rel
     pool.learn_credentials(&proved.credentials);
     Tally::add(&pool.tally.logins, 1);
     let settings = Arc::new(settings);
-    let mut session = new_session(proxy, &pool, entered.entry.id, Arc::clone(&settings));
+    let mut session = new_session(proxy, &pool, &entered.entry, Arc::clone(&settings));
     match welcome(&pool, &mut session, &settings).await {
         Ok((reported, server)) => {
             session.welcomed(&reported);
@@ -100,13 +100,14 @@ fn choose(proxy: &Arc<Proxy>, startup: &Startup) -> Result<(Arc<ServerPool>, Set
     }
 }
 
-fn new_session(proxy: &Proxy, pool: &ServerPool, id: u64, startup: Arc<SettingMap>) -> Session {
+fn new_session(proxy: &Proxy, pool: &ServerPool, entry: &ClientEntry, startup: Arc<SettingMap>) -> Session {
     let config = proxy.config.load();
     let limits = &config.limits;
     let bytes = |count: pgweir_config::ByteCount| usize::try_from(count.bytes()).unwrap_or(usize::MAX);
     let consistency = pool.cluster.reach().settings.consistency;
     Session::new(SessionSettings {
-        id,
+        id: entry.id,
+        process_id: entry.key.process_id,
         mode: match pool.settings.load().mode {
             PoolMode::Session => pgweir_session::PoolMode::Session,
             PoolMode::Transaction => pgweir_session::PoolMode::Transaction,

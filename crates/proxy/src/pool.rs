@@ -19,13 +19,14 @@ use pgweir_cluster::{
 };
 use pgweir_config::PoolMode;
 use pgweir_session::{
-    AcceptedSettings, AtRest, NodeRole, ProvenStatements, ROUTE_SETTING, Reported, ServerState, SettingMap,
+    AcceptedSettings, AtRest, NodeRole, Notifier, ProvenStatements, ROUTE_SETTING, Reported, ServerState,
+    SettingMap,
 };
 use tokio::sync::oneshot;
 
 use crate::catalog::DatabaseCatalog;
 use crate::cluster::Cluster;
-use crate::dial::{DialBlame, DialError, DialTarget, dial};
+use crate::dial::{DialBlame, DialError, DialTarget, dial, refusal_body};
 use crate::hashing::Hashing;
 use crate::server::{NewServer, Server, ServerEntry, next_server_id};
 use crate::tally::Tally;
@@ -410,7 +411,9 @@ impl ServerPool {
         let dialed = Box::pin(dial(target)).await.map_err(Some)?;
         let reported =
             dialed.parameters.into_iter().map(|(name, value)| (name.into_bytes(), value.into_bytes()));
-        let state = ServerState::new(Arc::default(), reported.collect());
+        let process_id = dialed.key.as_ref().map(|key| key.process_id);
+        let notifier = Notifier::new(process_id, &self.cluster.notifiers);
+        let state = ServerState::new(Arc::default(), reported.collect()).with_notifier(notifier);
         let id = next_server_id();
         let new = NewServer { id, node, cluster: Arc::clone(&self.cluster), key: dialed.key };
         Ok(Box::new(Server::new(dialed.stream, state, new)))
@@ -446,28 +449,6 @@ impl Inner {
         match (refusal, &self.refused) {
             (Refusal::ServersRefuse, Some(body)) => Denied::Server(Arc::clone(body)),
             _ => Denied::Refused(refusal),
-        }
-    }
-}
-
-/// The body of an ErrorResponse that tells a client why servers do not let it in.
-pub(crate) fn refusal_body(error: DialError, user: &str) -> Vec<u8> {
-    match error {
-        DialError::Refused { raw, .. } => raw,
-        DialError::Authentication(error) => {
-            let mut frame = Vec::new();
-            let message = format!("cannot log in to the server: {}", error.client_text(user));
-            let complaint = pgweir_wire::say::Complaint {
-                severity: pgweir_wire::say::Severity::Fatal,
-                sqlstate: error.sqlstate(),
-                message: &message,
-                hint: None,
-            };
-            pgweir_wire::say::error(&mut frame, &complaint);
-            frame.split_off(pgweir_wire::frame::HEADER_BYTES)
-        }
-        DialError::Protocol(_) | DialError::TimedOut | DialError::Tls(_) | DialError::Unreachable(_) => {
-            Vec::new()
         }
     }
 }

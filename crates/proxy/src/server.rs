@@ -164,3 +164,11 @@ impl ServerEntry {
         self.leased_at_ms.store(u64::try_from(since.as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 }
+
+impl Drop for ServerEntry {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.cluster.notifiers.forget(self.node, key.process_id);
+        }
+    }
+}

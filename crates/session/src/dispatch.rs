@@ -380,7 +380,9 @@ impl Session {
             (NodeRole::Primary, _) if may_write(verdict) => {
                 self.writes.open = true;
                 self.may_advance_sequence(step);
+                self.note_notifier();
             }
+            (NodeRole::Primary, Kind::Notify) => self.note_notifier(),
             (NodeRole::Primary, _) => {}
             (NodeRole::Standby, Kind::Begin(_)) => self.block = Block::Beginning,
             (NodeRole::Standby, _) => {}

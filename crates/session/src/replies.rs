@@ -68,6 +68,8 @@ struct Run<'a> {
 /// What becomes of one reply.
 pub(crate) enum Pass {
     Forward,
+    /// As `Forward`, a notification that names this process as its sender.
+    ForwardFrom(u32),
     Swallow,
     /// As `Swallow`; and what was not told yet belongs to an answer that is given up.
     GiveUp,
@@ -80,7 +82,7 @@ pub(crate) enum Pass {
 impl Pass {
     /// Whether the client gets the reply.
     const fn is_heard(&self) -> bool {
-        matches!(self, Self::Forward | Self::End(_, Audience::Client))
+        matches!(self, Self::Forward | Self::ForwardFrom(_) | Self::End(_, Audience::Client))
     }
 }
 
@@ -88,6 +90,8 @@ impl Pass {
 const ERROR_INSPECTED_MAX: usize = 8 * 1024;
 /// The longest command tag or reported setting that a server may send.
 const SHORT_REPLY_MAX: usize = 64 * 1024;
+/// The process number with which a notification begins.
+const SENDER_BYTES: usize = 4;
 /// What an idle session's buffers may keep.
 const SPARE_BUFFER_MAX: usize = 4 * 1024;
 /// Replies held back while nothing of an answer has been shown.
@@ -118,6 +122,15 @@ impl Session {
                         self.attempt.show(step.to_client);
                     }
                     self.reply_rest = ReplyRest::Forward(header.total());
+                }
+                Pass::ForwardFrom(sender) => {
+                    self.attempt.show(step.to_client);
+                    run.at += HEADER_BYTES;
+                    self.tell_run(&mut run, step);
+                    self.tell_client(&sender.to_be_bytes(), step);
+                    run.at += SENDER_BYTES;
+                    run.start = run.at;
+                    self.reply_rest = ReplyRest::Forward(header.body - SENDER_BYTES);
                 }
                 Pass::Swallow => self.reply_rest = ReplyRest::Swallow(header.total()),
                 Pass::GiveUp => {
@@ -189,6 +202,7 @@ impl Session {
             BackendTag::RowDescription if self.ledger.head().is_some_and(Owed::is_description) => {
                 header.body.min(SHORT_REPLY_MAX)
             }
+            BackendTag::NotificationResponse => header.body.min(SENDER_BYTES),
             BackendTag::DataRow if self.ledger.owes_answer() => header.body.min(SHORT_REPLY_MAX),
             _ => 0,
         };
@@ -266,9 +280,8 @@ impl Session {
             BackendTag::ReadyForQuery => self.ready(body, step),
             BackendTag::ParameterStatus => self.reported_now(body, not_owed),
             BackendTag::NoticeResponse => Ok(self.aside()),
-            BackendTag::NotificationResponse => {
-                Ok(if self.pinned == Pinned::No { Pass::Swallow } else { Pass::Forward })
-            }
+            BackendTag::NotificationResponse if self.pinned == Pinned::No => Ok(Pass::Swallow),
+            BackendTag::NotificationResponse => self.notified(body).ok_or(not_owed),
             BackendTag::Authentication
             | BackendTag::BackendKeyData
             | BackendTag::CopyBothResponse

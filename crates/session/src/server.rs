@@ -9,6 +9,7 @@ use pgweir_cluster::NodeId;
 use pgweir_sql::Lexing;
 
 use crate::accepted::AcceptedSettings;
+use crate::notifiers::Notifier;
 use crate::replay;
 use crate::sequences::SequenceValues;
 use crate::settings::{self, SettingMap};
@@ -20,6 +21,7 @@ pub type Reported = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The state of one server connection, apart from its socket.
 #[derive(Debug)]
 pub struct ServerState {
+    pub(crate) notifier: Notifier,
     pub(crate) settings: Arc<SettingMap>,
     pub(crate) statements: ServerStatements,
     /// Statements that would return here what the client at hand was told, though they are not here yet.
@@ -45,6 +47,7 @@ impl ServerState {
         }
         let reported = Arc::new(reported);
         Self {
+            notifier: Notifier::default(),
             settings,
             statements: ServerStatements::default(),
             checked: Vec::new(),
@@ -54,6 +57,12 @@ impl ServerState {
             opaque_of: None,
             sequences: SequenceValues::default(),
         }
+    }
+
+    /// The same, telling those who listen whose notifications it sends.
+    #[must_use]
+    pub fn with_notifier(self, notifier: Notifier) -> Self {
+        Self { notifier, ..self }
     }
 
     /// The values this server last reported.

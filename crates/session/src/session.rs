@@ -57,6 +57,7 @@ pub enum Next {
 #[derive(Debug)]
 pub struct Session {
     pub(crate) id: u64,
+    pub(crate) process_id: u32,
     pub(crate) mode: PoolMode,
     pub(crate) limits: Limits,
     pub(crate) namer: Arc<StatementNamer>,
@@ -149,6 +150,7 @@ impl Session {
         let own = Settings::new(settings.startup);
         Self {
             id: settings.id,
+            process_id: settings.process_id,
             mode: settings.mode,
             limits: settings.limits,
             namer: settings.namer,

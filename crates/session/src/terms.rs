@@ -40,6 +40,8 @@ pub struct Limits {
 pub struct SessionSettings {
     /// A number no other session has.
     pub id: u64,
+    /// The process number that the client was given (BackendKeyData).
+    pub process_id: u32,
     /// When servers go back.
     pub mode: PoolMode,
     /// Bounds.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 
 use pgweir_auth::AuthError;
-use pgweir_wire::{ErrorFields, SqlState};
+use pgweir_wire::frame::HEADER_BYTES;
+use pgweir_wire::{ErrorFields, SqlState, say};
 
 /// Why a server connection could not be made.
 #[derive(Debug)]
@@ -117,6 +118,28 @@ impl fmt::Display for Breach {
             Self::NotIdle => f.write_str("in a transaction that was never begun"),
             Self::TooMuch => f.write_str("login without end"),
             Self::Unexpected(tag) => write!(f, "message of type 0x{tag:02x} out of place"),
+        }
+    }
+}
+
+/// The body of an ErrorResponse that tells a client why servers do not let it in.
+pub(crate) fn refusal_body(error: DialError, user: &str) -> Vec<u8> {
+    match error {
+        DialError::Refused { raw, .. } => raw,
+        DialError::Authentication(error) => {
+            let mut frame = Vec::new();
+            let message = format!("cannot log in to the server: {}", error.client_text(user));
+            let complaint = say::Complaint {
+                severity: say::Severity::Fatal,
+                sqlstate: error.sqlstate(),
+                message: &message,
+                hint: None,
+            };
+            say::error(&mut frame, &complaint);
+            frame.split_off(HEADER_BYTES)
+        }
+        DialError::Protocol(_) | DialError::TimedOut | DialError::Tls(_) | DialError::Unreachable(_) => {
+            Vec::new()
         }
     }
 }

@@ -14,10 +14,10 @@ use pgweir_wire::{Startup, TransactionStatus, say};
 
 use super::{Direction, READ_BYTES, REPLICATES, Replicating};
 use crate::client::{Entered, NewClient};
-use crate::dial::{DialBlame, DialError, DialTarget, Dialed, dial};
+use crate::dial::{DialBlame, DialError, DialTarget, Dialed, dial, refusal_body};
 use crate::handshake::Admitted;
 use crate::login::{NoSession, turn_away};
-use crate::pool::{Denied, refusal_body};
+use crate::pool::Denied;
 use crate::purpose::{Purpose, Replica};
 use crate::server::{NewServer, Server, next_server_id};
 use crate::{Proxy, fixed_credentials};

@@ -111,6 +111,7 @@ pub(super) fn settings(startup: &[(&str, &str)]) -> SessionSettings {
         .collect();
     SessionSettings {
         id: 1,
+        process_id: 1,
         mode: PoolMode::Transaction,
         limits: limits(),
         startup: Arc::new(startup_settings(&startup)),
