@@ -9,6 +9,7 @@ use pgweir_wire::{FrontendTag, Header, TransactionStatus, say};
 use crate::dispatch::{Block, OpenSegment, Passing, Skipping};
 use crate::effect::Step;
 use crate::error::SessionError;
+use crate::held::Held;
 use crate::ledger::{Audience, Owed};
 use crate::segment::{Extent, Known, Needs, Proof, Segment};
 use crate::session::{Advance, Next, Preparing, Session};
@@ -51,7 +52,7 @@ impl Session {
             bytes_max: self.limits.query_bytes_max,
         };
         match self.segment.scan(rest, &mut known)? {
-            Extent::Open => return Ok(Advance::Until(Next::Input)),
+            Extent::Open => return Ok(Advance::Until(self.while_open())),
             Extent::Goodbye if self.ledger.owes_ready() => return Ok(Advance::Until(Next::Replies)),
             Extent::Goodbye => return Ok(Advance::Until(Next::Goodbye)),
             Extent::Ended | Extent::Flushed | Extent::TooLong => {}
@@ -81,6 +82,17 @@ impl Session {
                 sent
             }
             (Some(_), _) => Ok(self.leave_when_answered(step)),
+        }
+    }
+
+    /// What a segment waits for whose end has not come. One that surely needs the primary, and is too long to be sent again, is
+    /// not held any longer: what fails early in it is told early, and it takes no memory.
+    fn while_open(&self) -> Next {
+        let long = self.segment.scanned > self.limits.segment_bytes_max;
+        let sure = self.segment.needs == Needs::Primary && matches!(self.held, Held::No);
+        match self.link {
+            None if long && sure => Next::Lease(self.demand(Access::Primary)),
+            _ => Next::Input,
         }
     }
 

@@ -352,3 +352,41 @@ fn what_is_too_long_is_streamed_to_the_primary() {
     shell.ask(&query(&long));
     assert_eq!(shell.leased, [0]);
 }
+
+#[test]
+fn a_long_segment_that_surely_needs_the_primary_is_sent_as_it_comes() {
+    let insert = all(&[parse("s", "INSERT INTO t VALUES ('1')"), flush()]);
+    let prepared = || {
+        let mut shell = shell();
+        shell.session.limits.segment_bytes_max = 100;
+        shell.ask(&all(&[insert.clone(), sync()]));
+        shell.received.clear();
+        shell.leased.clear();
+        shell
+    };
+    let some: Vec<u8> = (0..10).flat_map(|_| all(&[bind("s"), execute()])).collect();
+    let few = all(&[bind("s"), execute()]);
+    // A short one is held, since it can be sent again.
+    assert_eq!(prepared().first_write(&few), "");
+    let mut shell = prepared();
+    assert!(shell.first_write(&some).contains('B'));
+    shell.ask(&sync());
+    assert_eq!((shown(&shell.received).matches("C(INSERT").count(), &shell.leased[..]), (10, &[0][..]));
+    // The error comes before the end.
+    let mut shell = prepared();
+    let failing = all(&[some.clone(), run("SELECT 1/0")]);
+    assert!(shown(&shell.ask(&failing)).ends_with("E(22012 division by zero)"));
+    assert_eq!(shown(&shell.ask(&all(&[few.clone(), sync()]))), "Z(I)");
+    // Without a server all of it is refused, up to its end.
+    let mut shell = prepared();
+    shell.refuses = true;
+    assert_eq!(shown(&shell.ask(&some)), "E(53300 no server is free)");
+    shell.refuses = false;
+    assert_eq!(shown(&shell.ask(&all(&[some.clone(), sync()]))), "Z(I)");
+    // Reads wait for their end: what comes may write.
+    let mut shell = prepared();
+    let reads: Vec<u8> = (0..10).flat_map(|_| run("SELECT 'a'")).collect();
+    assert_eq!(shell.first_write(&reads), "");
+    shell.ask(&all(&[few, sync()]));
+    assert_eq!(shell.leased, [0]);
+}
