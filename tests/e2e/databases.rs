@@ -50,23 +50,6 @@ fn a_database_is_copied_renamed_moved_and_dropped_though_servers_are_pooled_ther
     }
 }
 
-#[test]
-fn whoever_may_not_drop_a_database_closes_no_connections_of_others() {
-    let site = Setup::newest().standbys(0).set("pool", "size", "1").start();
-    let mut admin = site.connect();
-    admin.query("CREATE ROLE eve LOGIN").expect("a role");
-    admin.query("CREATE DATABASE shop").expect("a database");
-    let mut client = site.try_connect("postgres", "shop").expect("pgweir lets a client in");
-    let mut pid = || client.query("SELECT pg_backend_pid()").expect("an answer").value().to_owned();
-    let before = pid();
-    let mut eve = site.try_connect("eve", "postgres").expect("pgweir lets a client in");
-    for _ in 0..100 {
-        let error = eve.query("DROP DATABASE shop").expect_err("it is not hers");
-        assert_eq!(error.sqlstate(), Some("42501"), "{error}");
-    }
-    assert_eq!(pid(), before);
-}
-
 /// A client of the database that leaves idle servers on all nodes, with the catalog's connection.
 fn user(site: &Site, database: &str, role: &str) -> Client {
     site.wait_caught_up();
