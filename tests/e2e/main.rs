@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "all of this is test code, also where no attribute says so")]
 
+mod agreement;
 mod benchmarks;
 mod blocks;
 mod cancel;

@@ -359,7 +359,8 @@ impl Session {
         let (name, value) = body::parameter_status(body).ok_or(not_owed)?;
         let link = linked(&mut self.link);
         link.server.report(name, value);
-        self.lexing = link.server.lexing();
+        let lexing = link.server.lexing();
+        self.read_strings_as(lexing);
         Ok(Pass::Swallow)
     }
 
@@ -423,7 +424,8 @@ impl Session {
         let link = linked(&mut self.link);
         if link.preparing == Preparing::Settings {
             link.preparing = Preparing::No;
-            self.lexing = link.server.lexing();
+            let lexing = link.server.lexing();
+            self.read_strings_as(lexing);
             return Ok(Pass::End(AfterReplies::Prepared, audience));
         }
         if link.preparing == Preparing::Checking && self.ledger.is_empty() {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use pgweir_wire::say;
 
 use crate::effect::Step;
-use crate::server::Reported;
+use crate::server::{Reported, lexing};
 use crate::session::Session;
 
 impl Session {
@@ -18,6 +18,7 @@ impl Session {
     pub fn welcomed(&mut self, reported: &Arc<Reported>) {
         self.told = Arc::clone(reported);
         self.settings.welcomed(reported);
+        self.read_strings_as(lexing(reported));
     }
 
     /// What the server made of the settings is what the session wants, once its transaction is over or goes on well.

@@ -127,7 +127,7 @@ impl ServerState {
     }
 }
 
-fn lexing(reported: &Reported) -> Lexing {
+pub(crate) fn lexing(reported: &Reported) -> Lexing {
     let off = reported.get(&b"standard_conforming_strings"[..]).is_some_and(|value| value == b"off");
     Lexing { standard_conforming_strings: !off }
 }

@@ -179,7 +179,7 @@ impl Session {
             segment: Segment::new(),
             attempt: Attempt::default(),
             checks: Checks::Each,
-            // Nobody knows before the first server tells: both ways to read strings must agree.
+            // Nobody knows before a server tells: both ways to read strings must agree.
             lexing: Lexing { standard_conforming_strings: false },
             writes: Writes::default(),
             reads_own_writes: settings.reads_own_writes,
@@ -274,11 +274,19 @@ impl Session {
         }
         server.checked.clear();
         server.opaque_of.take_if(|of| *of != self.id);
-        self.lexing = server.lexing();
         let wants = self.segment.wants.clone();
+        self.read_strings_as(server.lexing());
         self.link = Some(Link { server, role, node, preparing, wants });
         if self.mode == PoolMode::Session {
             self.pin(PinReason::SessionMode, step);
+        }
+    }
+
+    /// How strings are read from now on. What was scanned otherwise is scanned again.
+    pub(crate) fn read_strings_as(&mut self, lexing: Lexing) {
+        if self.lexing != lexing {
+            self.lexing = lexing;
+            self.segment = Segment::new();
         }
     }
 

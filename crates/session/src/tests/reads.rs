@@ -190,14 +190,6 @@ fn a_read_longer_than_what_is_kept_is_shown_as_it_comes() {
 }
 
 #[test]
-fn backslashes_need_a_server_that_said_how_it_reads_them() {
-    let mut shell = shell();
-    shell.ask(&query(r"SELECT 'a\'"));
-    shell.ask(&query(r"SELECT 'a\'"));
-    assert_eq!(shell.leased, [0, 1]);
-}
-
-#[test]
 fn what_follows_a_block_in_its_last_segment_goes_to_the_primary() {
     let begin = query("BEGIN READ ONLY");
     let segment = |text: &str| all(&[run(text), run("COMMIT"), run("INSERT INTO t VALUES ('1')"), sync()]);

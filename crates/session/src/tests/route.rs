@@ -8,7 +8,7 @@ use pgweir_wire::TransactionStatus;
 
 use super::frames::*;
 use super::shell::{End, Shell};
-use super::{check, shell};
+use super::{Pieces, Shared, check, shell};
 use crate::{Event, HintOutcome};
 
 /// Where each of these goes, each sent when the one before it is answered: the nodes that were leased.
@@ -192,3 +192,13 @@ fn what_is_explained_is_what_is_done_for_the_whole_table_of_the_classifier() {
 }
 
 const HINT: &str = "/* pgweir: standby, staleness=1s */ ";
+
+#[test]
+fn what_the_welcome_told_decides_how_the_first_texts_strings_are_read() {
+    let first = |startup: &[(&str, &str)]| {
+        let mut shell = Shell::new(super::shell::settings(startup), &Shared::default(), Pieces::Whole);
+        nodes(&mut shell, &[query(r"SELECT E'a\\b'")])
+    };
+    assert_eq!(first(&[]), [1]);
+    assert_eq!(first(&[("standard_conforming_strings", "off")]), [0], "both ways to read it are not one");
+}

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::Reported;
 
 /// The settings that the model reports, as it spells them, with their defaults.
-const REPORTED: [(&str, &str); 4] = [
+const REPORTED: [(&str, &str); 5] = [
     ("application_name", ""),
     ("DateStyle", "ISO, MDY"),
     ("default_transaction_read_only", "off"),
     ("session_authorization", "login"),
+    ("standard_conforming_strings", "on"),
 ];
 
 #[derive(Clone, Debug)]
