@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgweir_sandbox::{Binaries, Node, StopMode};
+use pgweir_sandbox::{Binaries, Client, ClusterSettings, Node, SandboxError, StopMode};
 
 use crate::harness::{Clients, Setup, Site, query, wait_for, with_traffic};
 
@@ -44,6 +44,62 @@ fn a_read_that_is_sent_again_is_counted() {
     standby.kill9().unwrap();
     assert_eq!(client.reply().unwrap().value(), "5000000");
     assert_eq!(resent(), Some(1.0));
+}
+
+#[test]
+fn no_more_reads_are_sent_again_than_may_be() {
+    let site = Setup::newest().standbys(1).set("cluster.main", "resent_per_second_max", "2").start();
+    let standby = site.cluster.node(1);
+    let mut clients: Vec<Client> = (0..8).map(|_| site.connect()).collect();
+    for client in &mut clients {
+        client.wire().send(&query("SELECT pg_sleep(0.5), current_setting('sandbox.port')")).unwrap();
+    }
+    let sleeping = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND pid <> pg_backend_pid()";
+    let count = format!("SELECT count(*) {sleeping}");
+    site.wait_for("all sleep", || standby.query("postgres", &count).unwrap().value() == "8");
+    standby.query("postgres", &format!("SELECT pg_terminate_backend(pid) {sleeping}")).unwrap();
+    let answers: Vec<_> =
+        clients.iter_mut().map(|client| client.reply().map(|reply| reply.value().to_owned())).collect();
+    let refused = answers.iter().filter(|answer| match answer {
+        Ok(_) => false,
+        Err(SandboxError::Server(error)) => error.sqlstate == "53400",
+        Err(other) => panic!("{other}"),
+    });
+    let refused = refused.count();
+    // Another is earned each half second.
+    assert!((4..=6).contains(&refused), "{answers:?}");
+    assert_eq!(site.pgweir.metric("pgweir_reads_not_resent_total", &[]), Some(refused as f64));
+    for client in &mut clients {
+        client.query("SELECT 1").expect("every session goes on");
+    }
+}
+
+/// What VACUUM removes, a read on a standby may still need: with no delay allowed, the standby cancels it.
+#[test]
+fn a_conflict_with_recovery_is_not_seen_by_the_client_of_a_read() {
+    for binaries in Binaries::installed() {
+        let delay = |cluster: &mut ClusterSettings| {
+            let settings = [("max_standby_streaming_delay", "0"), ("hot_standby_feedback", "off")];
+            cluster.extra_config.extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        };
+        let site = Setup::on(&binaries).standbys(1).servers(delay).start();
+        let standby = site.cluster.node(1);
+        let mut writer = site.connect();
+        writer.query("CREATE TABLE t AS SELECT n FROM generate_series(1, 1000) n").unwrap();
+        site.wait_caught_up();
+        let mut client = site.connect();
+        let slow = "SELECT count(*) FROM t WHERE pg_sleep(0.005) IS NOT NULL";
+        client.wire().send(&query(slow)).unwrap();
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.005)%' AND backend_xmin IS NOT NULL \
+             AND pid <> pg_backend_pid()";
+        site.wait_for("the standby computes", || standby.query("postgres", running).unwrap().value() == "1");
+        writer.query("DELETE FROM t WHERE n > 500").unwrap();
+        let resent =
+            || site.pgweir.metric("pgweir_node_reads_resent_total", &[("node", standby.name())]) == Some(1.0);
+        // The primary keeps what anyone there may still see.
+        site.wait_for("the standby cancels the read", || writer.query("VACUUM t").is_ok() && resent());
+        assert_eq!(client.reply().unwrap().value(), "500", "it was asked of the primary");
+    }
 }
 
 #[test]

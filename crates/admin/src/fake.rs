@@ -128,6 +128,10 @@ impl Report for Fake {
         vec![node("n1", NodeRole::Primary), node("n2", NodeRole::Standby), late]
     }
 
+    fn clusters(&self) -> Vec<ClusterRow> {
+        vec![ClusterRow { cluster: "main".to_owned(), reads_not_resent: 5 }]
+    }
+
     fn catalogs(&self) -> Vec<CatalogRow> {
         let known = CatalogRow {
             cluster: "main".to_owned(),

@@ -14,6 +14,7 @@
 //! Absent: SQL, bytes, sockets, clocks and randomness. `now` and seeds are arguments, dials and closes are effects.
 
 mod balance;
+mod budget;
 mod change;
 mod demand;
 mod freshness;
@@ -30,6 +31,7 @@ mod settings;
 mod topology;
 mod view;
 
+pub use budget::RetryBudget;
 pub use change::{Change, ChangeKind};
 pub use demand::{Access, Demand};
 pub use health::{DownReason, Health};

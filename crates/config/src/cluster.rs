@@ -26,6 +26,9 @@ section! {
         reload lag_bytes_max: Option<ByteCount> = None;
         /// Whether the primary serves reads that a standby could serve.
         reload reads_on_primary: ReadsOnPrimary = ReadsOnPrimary::WhenNone;
+        /// Reads a second that are sent again because their standby failed; the next one gets 53400 (configuration limit
+        /// exceeded); 0: no limit.
+        reload resent_per_second_max: Option<NonZeroU32> = Some(at_least_one(1000));
         /// Whether monitor_user reads in each database that clients use what its functions, views and types do, so that more
         /// reads are known as such; off: what uses the user's functions or types goes to the primary.
         reload catalog: CatalogUse = CatalogUse::Read;

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use pgweir_cluster::{
-    Balance, Change, NODES_MAX, NodeId, NodeSettings, Probe, ProbeFailure, ReadsOnPrimary, TooManyNodes,
-    Topology, TopologySettings, View,
+    Balance, Change, NODES_MAX, NodeId, NodeSettings, Probe, ProbeFailure, ReadsOnPrimary, RetryBudget,
+    TooManyNodes, Topology, TopologySettings, View,
 };
 use pgweir_config as config;
 use pgweir_config::{ClusterSettings, NodeAddress};
@@ -43,6 +43,10 @@ pub(crate) struct Cluster {
     counts: Vec<StatementCounts>,
     /// Reads that had to be sent again elsewhere, by the node that failed.
     resent: Vec<AtomicU64>,
+    /// How many more may be.
+    retries: Mutex<RetryBudget>,
+    /// Reads that were not sent again, since too many were.
+    not_resent: AtomicU64,
     /// What the primary last said of prepared transactions.
     pub(crate) prepared: ArcSwapOption<PreparedTransactions>,
     /// Who notified by which server.
@@ -81,6 +85,8 @@ impl Cluster {
             look_again: Notify::new(),
             counts: (0..NODES_MAX).map(|_| StatementCounts::default()).collect(),
             resent: (0..NODES_MAX).map(|_| AtomicU64::new(0)).collect(),
+            retries: Mutex::new(RetryBudget::new(Instant::now())),
+            not_resent: AtomicU64::new(0),
             prepared: ArcSwapOption::empty(),
             notifiers: Arc::default(),
             watched: Mutex::default(),
@@ -200,6 +206,19 @@ impl Cluster {
     /// Reads that the node could not answer and that were sent again elsewhere.
     pub(crate) fn resent(&self, node: NodeId) -> u64 {
         self.resent[node.index()].load(Relaxed)
+    }
+
+    /// Whether one more read may be sent again now; one that may not is counted.
+    pub(crate) fn may_resend(&self, now: Instant) -> bool {
+        let Some(per_second) = self.reach().settings.resent_per_second_max else { return true };
+        let may = self.retries.lock().take(per_second.get(), now);
+        self.not_resent.fetch_add(u64::from(!may), Relaxed);
+        may
+    }
+
+    /// Reads that were not sent again.
+    pub(crate) fn not_resent(&self) -> u64 {
+        self.not_resent.load(Relaxed)
     }
 
     fn learn(&self, lesson: impl FnOnce(&mut Topology, Instant) -> Vec<Change>) {

@@ -17,9 +17,9 @@ use crate::client::ClientEntry;
 use crate::cluster::Cluster;
 use crate::pool::ServerPool;
 use crate::report::{
-    CatalogRow, ClientRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount, ExplainedRow,
-    HintCount, Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow, PreparedRow,
-    QueryCount, Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow, Whose,
+    CatalogRow, ClientRow, ClusterRow, ConfigRow, Counters, DatabaseRow, DatabaseStats, ErrorCount,
+    ExplainedRow, HintCount, Latencies, Lists, NodeHealth, NodeRole, NodeRow, Out, PinCount, PoolRow,
+    PreparedRow, QueryCount, Readiness, Report, RouteRow, ServerRow, ShutdownMode, UserRow, Whose,
 };
 use crate::server::ServerEntry;
 use crate::{Phase, Proxy};
@@ -164,6 +164,14 @@ impl Report for Proxy {
     fn nodes(&self) -> Vec<NodeRow> {
         let now = Instant::now();
         self.all_clusters().iter().flat_map(|cluster| node_rows(cluster, now)).collect()
+    }
+
+    fn clusters(&self) -> Vec<ClusterRow> {
+        let row = |cluster: &Arc<Cluster>| ClusterRow {
+            cluster: cluster.name.clone(),
+            reads_not_resent: cluster.not_resent(),
+        };
+        self.all_clusters().iter().map(row).collect()
     }
 
     fn prepared_transactions(&self) -> Vec<PreparedRow> {

@@ -104,6 +104,8 @@ pub(crate) enum Denied {
     Refused(Refusal),
     /// A read asks for a node that there is not.
     NoSuchNode(Arc<str>),
+    /// Too many reads are being sent again.
+    NoRetry,
     /// The servers refuse the role or database: the body of their error.
     Server(Arc<Vec<u8>>),
 }

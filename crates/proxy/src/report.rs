@@ -31,6 +31,8 @@ pub trait Report: Send + Sync {
     fn users(&self) -> Vec<UserRow>;
     /// One row for each node of each cluster.
     fn nodes(&self) -> Vec<NodeRow>;
+    /// One row for each cluster.
+    fn clusters(&self) -> Vec<ClusterRow>;
     /// One row for each cluster whose primary answers.
     fn prepared_transactions(&self) -> Vec<PreparedRow>;
     /// One row for each database whose catalog is kept.

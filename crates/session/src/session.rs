@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pgweir_cluster::{Access, Demand, NodeId};
+use pgweir_cluster::{Access, Demand, NodeId, NodeSet};
 use pgweir_sql::Lexing;
 use pgweir_wire::TransactionStatus;
 use pgweir_wire::say;
@@ -288,6 +288,12 @@ impl Session {
             self.lexing = lexing;
             self.segment = Segment::new();
         }
+    }
+
+    /// Whether the read that is waiting for a server had one that failed.
+    #[must_use]
+    pub fn sends_again(&self) -> bool {
+        self.attempt.tried != NodeSet::EMPTY
     }
 
     /// Takes the server back from a session at rest, or from one whose server is lost.

@@ -5,8 +5,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgweir_proxy::report::{
-    Blame, CatalogRow, Counters, DatabaseStats, ErrorCount, HintCount, Histogram, Latencies, Lists,
-    NodeHealth, NodeRole, NodeRow, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
+    Blame, CatalogRow, ClusterRow, Counters, DatabaseStats, ErrorCount, HintCount, Histogram, Latencies,
+    Lists, NodeHealth, NodeRole, NodeRow, PinCount, PoolRow, PreparedRow, QueryCount, Readiness, Report,
 };
 use prometheus::proto::MetricType;
 
@@ -40,6 +40,7 @@ pub(super) struct Seen {
     nodes: Vec<NodeRow>,
     pools: Vec<PoolRow>,
     prepared: Vec<PreparedRow>,
+    clusters: Vec<ClusterRow>,
     catalogs: Vec<CatalogRow>,
     stats: Vec<DatabaseStats>,
     lists: Lists,
@@ -59,6 +60,7 @@ impl Seen {
             nodes: report.nodes(),
             pools: report.pools(),
             prepared: report.prepared_transactions(),
+            clusters: report.clusters(),
             catalogs: report.catalogs(),
             stats: report.stats(),
             lists: report.lists(),
@@ -134,6 +136,15 @@ pub(super) const FAMILIES: &[Family] = &[
         |seen| nodes(seen, |node| Some(number(node.reads_resent))),
     ),
     // Clusters
+    counter(
+        "pgweir_reads_not_resent_total",
+        "Reads whose standby failed and that were not sent again, since too many were.",
+        &["cluster"],
+        |seen| {
+            let row = |row: &ClusterRow| sample([&row.cluster], number(row.reads_not_resent));
+            seen.clusters.iter().map(row).collect()
+        },
+    ),
     gauge(
         "pgweir_prepared_transactions",
         "Transactions that wait for COMMIT PREPARED or ROLLBACK PREPARED; left out when unknown.",

@@ -111,6 +111,7 @@ fn counts_carry_their_labels() {
     let query = [("cluster", "main"), ("kind", "read"), ("node", "n2"), ("reason", "select")];
     assert_eq!(value("pgweir_queries_total", &query), Some(9.0));
     assert_eq!(value("pgweir_node_reads_resent_total", &[("cluster", "main"), ("node", "n1")]), Some(6.0));
+    assert_eq!(value("pgweir_reads_not_resent_total", &[("cluster", "main")]), Some(5.0));
     assert_eq!(value("pgweir_prepared_transactions", &[("cluster", "main")]), Some(3.0));
     assert_eq!(value("pgweir_prepared_transaction_oldest_seconds", &[("cluster", "main")]), Some(61.5));
     assert_eq!(value("pgweir_errors_total", &[("blame", "client"), ("code", "bad_startup")]), Some(2.0));

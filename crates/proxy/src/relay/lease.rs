@@ -37,6 +37,9 @@ impl Relay {
             Ok(demand) => demand,
             Err(denied) => return Wish::Denied(denied),
         };
+        if self.session.sends_again() && !self.pool.cluster.may_resend(now) {
+            return Wish::Denied(Denied::NoRetry);
+        }
         loop {
             match self.pool.lease(&demand, &self.last, now) {
                 Leased::Now(granted) => match self.take_up(granted, now, context, scratch) {
@@ -137,6 +140,7 @@ fn fault(denied: &Denied) -> Fault {
         Denied::Cancelled => Fault::ServerError,
         Denied::Refused(Why::QueueFull | Why::WaitedTooLong) => Fault::Waited,
         Denied::Refused(Why::NoNode | Why::NoPrimary | Why::NoStandby) => Fault::NoNode,
+        Denied::NoRetry => Fault::Limit,
         Denied::NoSuchNode(_) => Fault::ClientRequest,
         Denied::Refused(Why::ServersRefuse) | Denied::Server(_) => Fault::ServerRefused,
     }
@@ -149,6 +153,10 @@ pub(crate) fn refusal(denied: &Denied) -> Refusal {
             Refusal { sqlstate: "57014", message: "canceling statement due to user request".to_owned() }
         }
         Denied::Refused(refusal) => Refusal { sqlstate: refusal.sqlstate(), message: refusal.to_string() },
+        Denied::NoRetry => {
+            let message = "the standby failed, and too many reads are being sent again";
+            Refusal { sqlstate: "53400", message: message.to_owned() }
+        }
         Denied::NoSuchNode(name) => {
             Refusal { sqlstate: "22023", message: format!("there is no node \"{name}\" in this cluster") }
         }

@@ -230,6 +230,15 @@ pub struct NodeRow {
     pub reads_resent: u64,
 }
 
+/// One cluster as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterRow {
+    /// Its name.
+    pub cluster: String,
+    /// Reads whose standby failed and that were not sent again, since too many were.
+    pub reads_not_resent: u64,
+}
+
 /// The prepared transactions of one cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PreparedRow {
