@@ -240,7 +240,10 @@ impl<'a> Walk<'a> {
             matches!(self.kind(before), Some(TokenKind::Open | TokenKind::Comma))
                 || self.word_at(before) == b"columns"
         });
-        in_columns && begins && self.word_at(at + 1) != b"for"
+        let word = self.word_at(at);
+        let clause = names::keyword(word) == Some(Keyword::Reserved)
+            || (word == b"partition" && self.word_at(at + 1) == b"by");
+        in_columns && begins && !clause && self.word_at(at + 1) != b"for"
     }
 
     /// `name` is the type or its schema.
@@ -317,7 +320,7 @@ impl<'a> Walk<'a> {
 
     /// Whether the word at this place is an alias of something in FROM, or AS without one.
     fn names_columns(&self, at: usize) -> bool {
-        let in_from = self.stack.last().is_some_and(|level| level.from == From::After);
+        let in_from = self.stack.last().is_some_and(|level| level.from == From::After && !level.in_with);
         let Some(before) = at.checked_sub(1) else { return false };
         let alias = match self.kind(before) {
             Some(TokenKind::Quoted | TokenKind::Close) => true,
