@@ -43,7 +43,17 @@ impl Session {
     /// Makes sure that the server has the statement; answers under which name.
     fn ensure(&mut self, statement: &Arc<Statement>, step: &mut Step<'_>) -> (Ensured, StatementId) {
         let id = self.server_id(statement);
+        let before = self.id_before_pin(statement);
         let statements = &mut linked(&mut self.link).server.statements;
+        if let Some(before) = before
+            && statements.touch(id) == Presence::No
+            && statements.has(before)
+        {
+            return match statements.touch(before) {
+                Presence::Since(segment) if self.ledger.in_doubt(segment) => (Ensured::Wait, before),
+                _ => (Ensured::Yes, before),
+            };
+        }
         match statements.touch(id) {
             Presence::Yes => return (Ensured::Yes, id),
             Presence::Since(segment) if self.ledger.in_doubt(segment) => return (Ensured::Wait, id),

@@ -53,6 +53,14 @@ impl Session {
         }
     }
 
+    /// The name under which the server at hand may have the statement from before something held the session there that says
+    /// nothing about how texts are parsed.
+    pub(crate) fn id_before_pin(&self, statement: &Statement) -> Option<StatementId> {
+        let Pinned::By(PinReason::Statement(cause)) = self.pinned else { return None };
+        let known = cause.is_shown() && self.sharing.change == Change::None;
+        known.then(|| statement.id.under(self.namer.salt_of_settings(self.settings.parsing())))
+    }
+
     pub(crate) fn salt(&mut self) -> Salt {
         let alone = match self.pinned {
             Pinned::No | Pinned::By(PinReason::SessionMode) => false,

@@ -40,6 +40,15 @@ fn a_known_statement_is_not_parsed_in_a_block_that_fails() {
     check(&[known, query("BEGIN"), query("INSERT INTO t VALUES ('1')"), fails, query("ROLLBACK")]);
 }
 
+#[test]
+fn what_was_parsed_before_something_holds_the_server_is_there() {
+    let fails = all(&[parse("s", "LISTEN c"), bind("s"), execute_portal("none", 0), sync()]);
+    let used = all(&[describe_statement("s"), describe_statement("s"), bind("s"), sync()]);
+    let begin = || all(&[query("BEGIN"), query("INSERT INTO t VALUES ('1')")]);
+    check(&[begin(), all(&[fails.clone(), used.clone()]), query("ROLLBACK"), used.clone()]);
+    check(&[begin(), fails, used.clone(), query("ROLLBACK"), used]);
+}
+
 /// Whether its name is taken is the last thing that PostgreSQL asks of a Parse.
 #[test]
 fn a_parse_of_a_taken_name_fails_for_the_first_reason() {

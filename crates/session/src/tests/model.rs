@@ -309,7 +309,7 @@ impl Model {
         let command = match target {
             Target::Statement(name) => {
                 let (command, shape) = self.statement(name)?;
-                self.check(&command)?;
+                self.check_described(&command)?;
                 self.say(b't', &command.parameters());
                 self.replan(&command, shape)?;
                 command
@@ -317,7 +317,7 @@ impl Model {
             Target::Portal(name) => {
                 let portal = self.portals.get(name).ok_or_else(no_portal)?;
                 let command = portal.command.clone();
-                self.check(&command)?;
+                self.check_described(&command)?;
                 command
             }
         };
@@ -326,6 +326,11 @@ impl Model {
             None => self.say(b'n', b""),
         }
         Ok(())
+    }
+
+    /// A failed block looks up no columns.
+    fn check_described(&self, command: &Command) -> Result<(), Failed> {
+        if command.columns().is_some() { self.check(command) } else { Ok(()) }
     }
 
     fn execute(&mut self, name: &[u8], limit: usize) -> Result<(), Failed> {
