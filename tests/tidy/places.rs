@@ -6,7 +6,7 @@ use crate::tree::{Finding, Tree};
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Cargo writes its registry's address into the lock file by itself.
-    for file in tree.files().filter(|file| file.path != "Cargo.lock") {
+    for file in tree.files().filter(|file| !file.path.ends_with("Cargo.lock")) {
         for (index, line) in file.text.lines().enumerate() {
             let hosts =
                 HOSTS.iter().filter(|host| line.contains(*host)).map(|_| "names a package registry's host");
