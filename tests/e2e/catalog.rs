@@ -302,14 +302,12 @@ fn the_metrics_tell_how_old_and_how_large_a_catalog_is_and_that_it_cannot_be_rea
     site.wait_for("it is read again", || metric("reads_total") > reads && metric("objects") > objects);
     assert!(metric("bytes") > Some(0.0) && metric("read_seconds_total") > Some(0.0));
     assert_eq!(metric("errors_total"), Some(0.0));
-    client.query("ALTER ROLE postgres SET idle_session_timeout TO '1ms'").unwrap();
-    site.cluster
-        .primary()
-        .query(
-            "postgres",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgweir catalog'",
-        )
-        .unwrap();
+    // Who is in already stays in.
+    let mut admin = site.cluster.primary().connect("postgres").unwrap();
+    admin.query("ALTER ROLE postgres SET idle_session_timeout TO '1ms'").unwrap();
+    let end =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgweir catalog'";
+    admin.query(end).unwrap();
     site.wait_for("the errors are counted", || metric("errors_total") > Some(0.0));
 }
 
