@@ -315,8 +315,7 @@ async fn connect(
     reach: &Reach,
     address: &NodeAddress,
 ) -> Result<Line, ControlError> {
-    let options =
-        "-c statement_timeout=30s -c datestyle=ISO -c default_transaction_isolation=read\\ committed";
+    let options = "-c statement_timeout=30s -c datestyle=ISO";
     let login = control::monitor_login(&reach.settings, &database.database, "pgweir catalog", options);
     let (client, connection) = control::connect(address, &reach.tls, &login).await?;
     // Ends when the client is dropped; what goes wrong there, the client's requests tell.

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use pgweir_sql::{
-    CatalogSlot, Classifier, Kind, Leaves, Lexing, Naming, NamingId, Reason, SearchPath, ShapeId, Target,
-    Verdict,
+    CatalogSlot, Classifier, Depends, Kind, Leaves, Lexing, Naming, NamingId, Reason, SearchPath, ShapeId,
+    Target, Verdict,
 };
 
 use crate::settings::{SettingMap, SettingValue, Settings};
@@ -121,5 +121,6 @@ pub(crate) const TOO_LONG: Verdict = Verdict {
     reason: Reason::TextTooLong,
     binds: None,
     leaves: Leaves::Unknown,
+    depends: Depends::Transaction,
     shape: ShapeId::NONE,
 };

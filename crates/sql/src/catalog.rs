@@ -14,13 +14,13 @@ mod rows;
 mod slot;
 mod table;
 
-use crate::{Leaves, Reason};
+use crate::{Depends, Leaves, Reason};
 
 pub(crate) use path::Path;
 pub use path::SearchPath;
 pub use rows::{
-    Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, Language, OperatorRow, References,
-    RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
+    Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, IsolationRow, Language, OperatorRow,
+    References, RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
 };
 pub use slot::{CatalogSlot, Naming, NamingId};
 use table::NameTable;
@@ -42,6 +42,7 @@ pub struct Catalog {
     implied: Option<Reason>,
     has_volatile_types: bool,
     search_paths: Vec<SearchPathRow>,
+    isolations: Vec<IsolationRow>,
 }
 
 /// What is known of a function.
@@ -62,6 +63,8 @@ struct RelationFact {
     objection: Option<Reason>,
     /// What a use of it may leave behind.
     leaves: Leaves,
+    /// A view or a policy may look at the transaction.
+    depends: Depends,
 }
 
 /// As many arguments as one likes.
@@ -113,6 +116,20 @@ impl Catalog {
             operators: self.operators.len(),
             memory_bytes: bytes.iter().sum(),
         }
+    }
+
+    /// Whether this names a function, in any schema, or a relation whose use runs more than its rows.
+    pub(crate) fn runs_code(&self, name: &[u8]) -> bool {
+        let relations = self.relations.named(name);
+        !self.functions.named(name).is_empty()
+            || relations.iter().any(|entry| entry.fact.depends == Depends::Transaction)
+    }
+
+    /// Whether transactions of this role are READ COMMITTED unless its session says otherwise.
+    pub(crate) fn reads_committed(&self, role: &str) -> bool {
+        let own = self.isolations.iter().find(|row| row.role.as_deref() == Some(role));
+        let row = own.or_else(|| self.isolations.iter().find(|row| row.role.is_none()));
+        row.is_some_and(|row| row.value.eq_ignore_ascii_case("read committed"))
     }
 
     /// The path of a session of this role.

@@ -13,6 +13,7 @@ use memchr::memchr;
 
 use crate::cache::Cache;
 use crate::catalog::Naming;
+use crate::depends::depends;
 use crate::head::{self, Rest, Words};
 use crate::lexer::Token;
 use crate::names::Names;
@@ -21,7 +22,7 @@ use crate::redact;
 use crate::survey::{Survey, survey};
 use crate::tree::{self, Tree};
 use crate::walk::{self, Walked};
-use crate::{Kind, Leaves, Reason, ShapeCounts, ShapeId, Target, Verdict};
+use crate::{Depends, Kind, Leaves, Reason, ShapeCounts, ShapeId, Target, Verdict};
 
 /// Bounds of a [`Classifier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +204,10 @@ impl Classifier {
         verdict.binds = seen.binds;
         verdict.leaves = leaves(verdict, seen.opaque);
         verdict.shape = ShapeId::of(&self.normal);
+        if verdict.target == Target::Standby && matches!(verdict.kind, Kind::Query | Kind::Empty) && !seen.cut
+        {
+            verdict.depends = depends(&self.normal, &self.tokens, names);
+        }
         // State that stays behind belongs on the primary, should a read ever look as if it left some.
         if seen.binds.is_some() { without_trust(verdict, Reason::FunctionSession) } else { verdict }
     }
@@ -276,6 +281,7 @@ fn primary(kind: Kind, reason: Reason) -> Verdict {
         reason,
         binds: None,
         leaves: Leaves::Nothing,
+        depends: Depends::Transaction,
         shape: ShapeId::NONE,
     }
 }
@@ -287,6 +293,7 @@ fn standby(kind: Kind, reason: Reason) -> Verdict {
         reason,
         binds: None,
         leaves: Leaves::Nothing,
+        depends: Depends::Transaction,
         shape: ShapeId::NONE,
     }
 }

@@ -10,6 +10,7 @@ mod cache;
 mod catalog;
 mod classifier;
 mod decide;
+mod depends;
 mod detail;
 mod explain;
 mod head;
@@ -32,11 +33,12 @@ mod wish;
 
 pub use catalog::{
     Body, BuiltinRow, CastRow, Catalog, CatalogRows, CatalogSize, CatalogSlot, ColumnRow, FunctionRow,
-    Language, Naming, NamingId, OperatorRow, References, RelationKind, RelationRow, SearchPath,
+    IsolationRow, Language, Naming, NamingId, OperatorRow, References, RelationKind, RelationRow, SearchPath,
     SearchPathRow, TypeRow, Volatility,
 };
 pub use classifier::{Classifier, Lexing, Settings};
 pub use decide::{Decision, Fate, decide};
+pub use depends::may_name_a_time;
 pub use detail::{
     Change, Deallocated, Scope, SettingChange, Unlistened, database_alone, deallocated, prepared_name,
     savepoint_name, setting_change, statement_names, unlistened,
@@ -47,6 +49,6 @@ pub use reason::Reason;
 pub use shapes::{ShapeCount, ShapeCounts, ShapeId};
 pub use split::statements;
 pub use verdict::{
-    BeginMode, CopyDirection, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,
+    BeginMode, CopyDirection, Depends, DiscardScope, Isolation, Kind, Leaves, PinCause, Target, Verdict,
 };
 pub use wish::{Route, Wish, WishFault};

@@ -18,8 +18,19 @@ pub struct Verdict {
     pub binds: Option<PinCause>,
     /// Whether it may leave session state that the text does not show.
     pub leaves: Leaves,
+    /// Whether its answer may depend on the transaction that it runs in.
+    pub depends: Depends,
     /// The shape that it shares with other texts.
     pub shape: ShapeId,
+}
+
+/// What a statement's answer may depend on, beside the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depends {
+    /// On the statement alone: it may run in any transaction, or in one of its own.
+    Statement,
+    /// On its transaction, or nobody knows.
+    Transaction,
 }
 
 /// Whether a text may leave session state that it does not show.

@@ -32,22 +32,23 @@ SELECT concat_ws(' ',
   (SELECT concat(count(*), ':', sum(c.xmin::text::int8)) FROM pg_constraint c WHERE c.contypid >= 16384),
   (SELECT concat(count(*), ':', sum(n.xmin::text::int8)) FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast_)?temp_'),
   (SELECT concat(count(*), ':', sum(e.xmin::text::int8)) FROM pg_extension e),
-  (SELECT concat(count(*), ':', sum(s.xmin::text::int8)) FROM pg_db_role_setting s)
+  (SELECT concat(count(*), ':', sum(s.xmin::text::int8)) FROM pg_db_role_setting s),
+  pg_conf_load_time()
 )";
 
-/// The path of a session that sets none, before it is set here. `$1`: the sources that no role has to itself.
-pub(super) const OWN_PATH: &str = "
+/// The value of a setting in a session that sets none, before it is set here: no role has it to itself.
+pub(super) const OWN_VALUE: &str = "
 SELECT s.setting FROM pg_catalog.pg_settings s
- WHERE s.name OPERATOR(pg_catalog.=) 'search_path'
+ WHERE s.name OPERATOR(pg_catalog.=) $1::text
    AND s.source OPERATOR(pg_catalog.<>) ALL (ARRAY['user', 'database user', 'client', 'session'])";
 
-/// Paths of roles and databases, the more special first.
-pub(super) const PATHS: &str = "
-SELECT r.rolname::text, substr(entry, length('search_path=') + 1)
+/// Values of a setting that roles and databases have, the more special first.
+pub(super) const VALUES: &str = "
+SELECT r.rolname::text, substr(entry, length($1::text) + 2)
   FROM pg_db_role_setting s
  CROSS JOIN unnest(s.setconfig) entry
   LEFT JOIN pg_roles r ON r.oid = s.setrole
- WHERE entry LIKE 'search\\_path=%'
+ WHERE split_part(entry, '=', 1) = $1::text
    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
    AND (s.setrole = 0 OR r.rolname IS NOT NULL)
  ORDER BY s.setdatabase <> 0 DESC";

@@ -5,16 +5,21 @@
 use std::collections::BTreeSet;
 
 use pgweir_sql::{
-    Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, Language, OperatorRow, References,
-    RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
+    Body, BuiltinRow, CastRow, CatalogRows, ColumnRow, FunctionRow, IsolationRow, Language, OperatorRow,
+    References, RelationKind, RelationRow, SearchPathRow, TypeRow, Volatility,
 };
 use tokio_postgres::{Client, Error, IsolationLevel, Row, Statement, Transaction};
 
 use super::{Line, questions};
 
+/// What our own transactions are, whatever the role's are.
+const OWN_ISOLATION: &str = "'read committed'";
+
 /// Makes a new connection ready, and the question that is asked again and again.
 pub(crate) async fn prepare(client: &Client) -> Result<Statement, Error> {
-    client.batch_execute("SET search_path TO pg_catalog").await?;
+    let settings =
+        format!("SET search_path TO pg_catalog; SET default_transaction_isolation TO {OWN_ISOLATION}");
+    client.batch_execute(&settings).await?;
     client.prepare(questions::FINGERPRINT).await
 }
 
@@ -31,9 +36,12 @@ pub(crate) async fn rows(
     let transaction = client.build_transaction();
     let transaction =
         transaction.isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
-    let search_paths = search_paths(&transaction).await?;
+    let search_paths = defaults(&transaction, "search_path", "pg_catalog").await?;
+    let isolations = defaults(&transaction, "default_transaction_isolation", OWN_ISOLATION).await?;
     let fingerprint = transaction.query_one(fingerprint, &[]).await?.try_get(0)?;
-    let mut rows = CatalogRows { search_paths, ..CatalogRows::default() };
+    let search_paths = search_paths.into_iter().map(|(role, value)| SearchPathRow { role, value }).collect();
+    let isolations = isolations.into_iter().map(|(role, value)| IsolationRow { role, value }).collect();
+    let mut rows = CatalogRows { search_paths, isolations, ..CatalogRows::default() };
     let parsed_bodies = server_version(&transaction).await? >= 140_000;
     let functions = if parsed_bodies { questions::FUNCTIONS } else { questions::FUNCTIONS_UNPARSED };
     rows.functions = all(&transaction, functions, function).await?;
@@ -47,18 +55,24 @@ pub(crate) async fn rows(
     Ok((fingerprint, rows))
 }
 
-async fn search_paths(transaction: &Transaction<'_>) -> Result<Vec<SearchPathRow>, Error> {
-    transaction.batch_execute("SET LOCAL search_path TO DEFAULT").await?;
-    let own = transaction.query_opt(questions::OWN_PATH, &[]).await?;
-    transaction.batch_execute("SET LOCAL search_path TO pg_catalog").await?;
-    let mut paths = all(transaction, questions::PATHS, |row| {
-        Ok(SearchPathRow { role: row.try_get(0)?, value: row.try_get(1)? })
-    })
-    .await?;
-    if let Some(row) = own {
-        paths.push(SearchPathRow { role: None, value: row.try_get(0)? });
+/// The values of a setting that sessions begin with, each with the role that has it; ours is `own`.
+async fn defaults(
+    transaction: &Transaction<'_>,
+    setting: &str,
+    own: &str,
+) -> Result<Vec<(Option<String>, String)>, Error> {
+    transaction.batch_execute(&format!("SET LOCAL {setting} TO DEFAULT")).await?;
+    let common = transaction.query_opt(questions::OWN_VALUE, &[&setting]).await?;
+    transaction.batch_execute(&format!("SET LOCAL {setting} TO {own}")).await?;
+    let rows = transaction.query(questions::VALUES, &[&setting]).await?;
+    let mut values = rows
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<Vec<(Option<String>, String)>, Error>>()?;
+    if let Some(row) = common {
+        values.push((None, row.try_get(0)?));
     }
-    Ok(paths)
+    Ok(values)
 }
 
 async fn server_version(transaction: &Transaction<'_>) -> Result<i32, Error> {

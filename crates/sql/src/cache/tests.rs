@@ -1,7 +1,7 @@
 //! What the cache keeps, and for how long.
 
 use super::*;
-use crate::{Kind, Leaves, Reason, ShapeId, Target};
+use crate::{Depends, Kind, Leaves, Reason, ShapeId, Target};
 
 fn verdict(kind: Kind) -> Verdict {
     Verdict {
@@ -10,6 +10,7 @@ fn verdict(kind: Kind) -> Verdict {
         reason: Reason::Read,
         binds: None,
         leaves: Leaves::Nothing,
+        depends: Depends::Transaction,
         shape: ShapeId::NONE,
     }
 }

@@ -14,7 +14,7 @@ use super::table::NameTable;
 use super::{ANY_NUMBER, Catalog, FunctionFact, Path, RelationFact, extensions};
 use crate::classifier::{Classifier, Settings};
 use crate::names::{self, Names};
-use crate::{Leaves, Reason};
+use crate::{Depends, Leaves, Reason};
 
 /// Rounds until everything must be settled. Each goes through objects in the order in which they were made, mostly that
 /// in which they use each other.
@@ -65,8 +65,14 @@ impl<'r> Build<'r> {
         let functions = rows.functions.iter();
         let (functions, function_places) =
             NameTable::new(functions.map(|row| (row.name.as_str(), place(&row.schema), function_fact(row))));
-        let clean = RelationFact { objection: None, leaves: Leaves::Nothing };
-        let relations = rows.relations.iter().map(|row| (row.name.as_str(), place(&row.schema), clean));
+        let clean = RelationFact { objection: None, leaves: Leaves::Nothing, depends: Depends::Statement };
+        let relation = |row: &RelationRow| {
+            let plain = row.kind == RelationKind::Table && row.policies == References::default();
+            let depends = if plain { Depends::Statement } else { Depends::Transaction };
+            RelationFact { depends, ..clean }
+        };
+        let relations = rows.relations.iter();
+        let relations = relations.map(|row| (row.name.as_str(), place(&row.schema), relation(row)));
         let columns = rows.columns.iter().map(|row| (row.name.as_str(), place(&row.schema), clean));
         let (relations, mut relation_places) = NameTable::new(relations.chain(columns));
         let column_places = relation_places.split_off(rows.relations.len());
@@ -76,7 +82,7 @@ impl<'r> Build<'r> {
         let (operators, operator_places) = NameTable::new(operators);
         let mut order: Vec<usize> = (0..rows.functions.len()).collect();
         order.sort_by_key(|at| rows.functions[*at].oid);
-        let search_paths = rows.search_paths.clone();
+        let (search_paths, isolations) = (rows.search_paths.clone(), rows.isolations.clone());
         let catalog = Catalog {
             schemas,
             functions,
@@ -87,6 +93,7 @@ impl<'r> Build<'r> {
             implied: None,
             has_volatile_types: false,
             search_paths,
+            isolations,
         };
         Self {
             rows,

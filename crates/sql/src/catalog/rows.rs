@@ -23,6 +23,8 @@ pub struct CatalogRows {
     pub columns: Vec<ColumnRow>,
     /// The `search_path` of sessions that set none.
     pub search_paths: Vec<SearchPathRow>,
+    /// Isolation levels that transactions begin with.
+    pub isolations: Vec<IsolationRow>,
 }
 
 /// A row of `pg_proc`.
@@ -211,5 +213,14 @@ pub struct SearchPathRow {
     /// The role; `None`: all that have no other.
     pub role: Option<String>,
     /// The setting's value, as `SHOW search_path` gives it.
+    pub value: String,
+}
+
+/// The `default_transaction_isolation` that sessions of a role begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IsolationRow {
+    /// The role; `None`: all that have no other.
+    pub role: Option<String>,
+    /// The setting's value.
     pub value: String,
 }

@@ -38,6 +38,7 @@ pub struct Naming {
     pub(crate) catalog: Option<Arc<Catalog>>,
     pub(crate) path: Path,
     pub(crate) refused: Arc<Refused>,
+    reads_committed: bool,
 }
 
 /// Under what a verdict was given.
@@ -113,12 +114,16 @@ impl CatalogSlot {
         if inner.namings.len() >= NAMINGS_MAX {
             inner.namings.clear();
         }
+        // An unknown path is shared by all roles.
+        let reads_committed = value != SearchPath::Unknown
+            && inner.catalog.as_ref().is_some_and(|catalog| catalog.reads_committed(role));
         let path = inner.catalog.as_ref().map_or(Path::All, |catalog| catalog.path(value, role));
         let naming = Arc::new(Naming {
             number: inner.next,
             catalog: inner.catalog.clone(),
             path,
             refused: Arc::clone(&self.refused),
+            reads_committed,
         });
         inner.next += 1;
         inner.namings.insert(key, Arc::clone(&naming));
@@ -132,6 +137,12 @@ impl CatalogSlot {
 }
 
 impl Naming {
+    /// Whether transactions of the session's role are known to be READ COMMITTED unless the session says otherwise.
+    #[must_use]
+    pub fn reads_committed(&self) -> bool {
+        self.reads_committed
+    }
+
     /// Tells this naming, with what standbys refused up to now, from any other of the process.
     #[must_use]
     pub fn id(&self) -> NamingId {

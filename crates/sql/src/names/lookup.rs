@@ -91,6 +91,16 @@ impl<'a> Names<'a> {
         catalog.relation(path, schema.map(stored).as_deref(), &stored(name))
     }
 
+    /// Whether the database's own names are known.
+    pub(crate) fn has_catalog(self) -> bool {
+        self.user.is_some()
+    }
+
+    /// Whether this names a function of the database's own in any schema, or a relation whose use runs more than its rows.
+    pub(crate) fn is_of_database(self, name: &[u8]) -> bool {
+        self.user.is_some_and(|(catalog, _)| catalog.runs_code(&stored(name)))
+    }
+
     /// What the name of a type objects to.
     pub(crate) fn type_objection(self, schema: Option<&[u8]>, name: &[u8]) -> Option<Reason> {
         let user = self.user.map(|(catalog, path)| catalog.type_name(path, schema, name));
