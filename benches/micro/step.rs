@@ -68,6 +68,7 @@ impl Bench {
             catalog: Arc::default(),
             role: "anna".into(),
             reads_own_writes: true,
+            transaction_reads: pgweir_session::TransactionReads::Primary,
         });
         Self {
             session,

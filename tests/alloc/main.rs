@@ -114,6 +114,7 @@ impl Line {
             catalog,
             role: "anna".into(),
             reads_own_writes: true,
+            transaction_reads: pgweir_session::TransactionReads::Primary,
         });
         Self {
             session,

@@ -41,3 +41,4 @@ mod routing;
 mod settings;
 mod stale;
 mod truth;
+mod until_write;

@@ -61,6 +61,12 @@ impl NodeSet {
         self.0 & (1 << node.0) != 0
     }
 
+    /// Every node that there may be, without this one.
+    #[must_use]
+    pub const fn all_but(node: NodeId) -> Self {
+        Self(!(1 << node.0))
+    }
+
     /// Whether no node is in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -77,6 +83,12 @@ impl NodeSet {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// The nodes that are in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The nodes, lowest first.

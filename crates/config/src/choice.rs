@@ -147,6 +147,14 @@ choices! {
         Always = "always",
     }
 
+    /// Where the reads of a transaction block go that may write.
+    TransactionReads {
+        /// To the primary, as all of such a block.
+        Primary = "primary",
+        /// To one standby until the first statement that is anything else, where that shows no difference.
+        UntilWrite = "until_write",
+    }
+
     /// TLS, under the names of libpq's `sslmode`. Seen from a server, `allow` and `prefer` leave it to the client.
     TlsMode {
         /// Never TLS.

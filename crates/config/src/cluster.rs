@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::NodeAddress;
-use crate::choice::{Balance, CatalogUse, Consistency, PoolMode, ReadsOnPrimary, TlsMode};
+use crate::choice::{Balance, CatalogUse, Consistency, PoolMode, ReadsOnPrimary, TlsMode, TransactionReads};
 use crate::quantity::ByteCount;
 use crate::route::Route;
 use crate::secret::Secret;
@@ -26,6 +26,9 @@ section! {
         reload lag_bytes_max: Option<ByteCount> = None;
         /// Whether the primary serves reads that a standby could serve.
         reload reads_on_primary: ReadsOnPrimary = ReadsOnPrimary::WhenNone;
+        /// Where the reads of a transaction block go that may write; until_write: in READ COMMITTED those before its first
+        /// write to a standby, if they cannot tell the difference. They lock nothing on the primary.
+        reload transaction_reads: TransactionReads = TransactionReads::Primary;
         /// Reads a second that are sent again because their standby failed; the next one gets 53400 (configuration limit
         /// exceeded); 0: no limit.
         reload resent_per_second_max: Option<NonZeroU32> = Some(at_least_one(1000));

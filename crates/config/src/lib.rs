@@ -29,6 +29,7 @@ use std::path::Path;
 pub use address::{ListenAddress, NodeAddress};
 pub use choice::{
     AuthMethod, Balance, CatalogUse, Consistency, LogFormat, LogLevel, PoolMode, ReadsOnPrimary, TlsMode,
+    TransactionReads,
 };
 pub use cluster::{
     ApplicationOverrides, ClusterSettings, DatabaseOverrides, DatabaseSettings, NodeSettings, UserOverrides,

@@ -104,7 +104,8 @@ fn new_session(proxy: &Proxy, pool: &ServerPool, entry: &ClientEntry, startup: A
     let config = proxy.config.load();
     let limits = &config.limits;
     let bytes = |count: pgweir_config::ByteCount| usize::try_from(count.bytes()).unwrap_or(usize::MAX);
-    let consistency = pool.cluster.reach().settings.consistency;
+    let reach = pool.cluster.reach();
+    let (consistency, transaction_reads) = (reach.settings.consistency, reach.settings.transaction_reads);
     Session::new(SessionSettings {
         id: entry.id,
         process_id: entry.key.process_id,
@@ -127,6 +128,10 @@ fn new_session(proxy: &Proxy, pool: &ServerPool, entry: &ClientEntry, startup: A
         catalog: Arc::clone(&pool.settings.load().catalog.slot),
         role: pool.settings.load().server_user.as_str().into(),
         reads_own_writes: consistency == pgweir_config::Consistency::Session,
+        transaction_reads: match transaction_reads {
+            pgweir_config::TransactionReads::Primary => pgweir_session::TransactionReads::Primary,
+            pgweir_config::TransactionReads::UntilWrite => pgweir_session::TransactionReads::UntilWrite,
+        },
     })
 }
 

@@ -161,7 +161,7 @@ impl Session {
         self.reset_flow();
         self.held.take_back();
         if self.held.is_begun() {
-            self.status = TransactionStatus::InTransaction;
+            self.status = self.held.status();
         }
         back.bytes
     }
@@ -223,7 +223,7 @@ impl Session {
     pub(crate) fn proof_of_rest(&self) -> Option<AtRest> {
         let rests = self.ledger.is_empty()
             && !self.has_lent()
-            && (self.status == TransactionStatus::Idle || self.held.is_begun())
+            && (self.status == TransactionStatus::Idle || self.held.is_unknown_to_server())
             && self.open_segment == OpenSegment::No
             && self.copy_in == CopyIn::No
             && !matches!(self.passing, Passing::Forward(_))

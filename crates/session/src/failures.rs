@@ -20,6 +20,9 @@ impl Session {
         let fields = ErrorFields::new(body);
         let head = self.ledger.head();
         if let Some(Owed::SimpleQuery(Audience::Proxy, _)) = head {
+            if self.fails_as_told() {
+                return Ok(Pass::Swallow);
+            }
             // A standby may not know yet what a setting names, such as a role.
             let node_fails = fields.is_fatal() || linked(&mut self.link).role == NodeRole::Standby;
             if (self.is_preparing() || self.attempt.may_move()) && node_fails {

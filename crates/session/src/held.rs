@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use pgweir_cluster::NodeId;
 use pgweir_sql::{BeginMode, Isolation, Kind, Target, Verdict, decide, hints};
 use pgweir_wire::body::{self, BindNames, Parse, executed_portal, query_text};
 use pgweir_wire::{TransactionStatus, say};
@@ -30,6 +31,8 @@ pub(crate) enum Held {
     No,
     /// The client was told that it began.
     Begun(Box<Begin>),
+    /// A standby runs a read of it by itself; no server has the block.
+    Apart(Box<Begin>),
     /// Its BEGIN was sent with the first statements, and they are not answered.
     Sent(Box<Begin>),
     /// It failed before any server had it.
@@ -39,9 +42,21 @@ pub(crate) enum Held {
 /// How a block begins.
 #[derive(Debug)]
 pub(crate) struct Begin {
-    text: Vec<u8>,
-    mode: BeginMode,
+    pub(crate) text: Vec<u8>,
+    pub(crate) mode: BeginMode,
     verdict: Verdict,
+    /// What ran of it apart.
+    pub(crate) apart: RanApart,
+}
+
+/// What ran of a block on a standby, which knew nothing of the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RanApart {
+    Nothing,
+    /// Reads, on this one.
+    Reads(NodeId),
+    /// A read that failed: so has the block.
+    Failed,
 }
 
 /// A segment that is just one statement.
@@ -67,12 +82,17 @@ enum Described {
 impl Held {
     /// Whether the client is in a block that is not, or not surely, on a server.
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self, Self::Begun(_) | Self::Sent(_))
+        matches!(self, Self::Begun(_) | Self::Apart(_) | Self::Sent(_))
     }
 
     /// Whether the first statements can still be sent to another server, with the BEGIN.
     pub(crate) const fn is_begun(&self) -> bool {
         matches!(self, Self::Begun(_))
+    }
+
+    /// Whether the client is in a block of which no server knows, and nothing of it is under way.
+    pub(crate) const fn is_unknown_to_server(&self) -> bool {
+        matches!(self, Self::Begun(_) | Self::Failed(_))
     }
 
     pub(crate) const fn is_sent(&self) -> bool {
@@ -82,7 +102,7 @@ impl Held {
     /// The server that had the block is gone, and the client was shown nothing of it.
     pub(crate) fn take_back(&mut self) {
         *self = match std::mem::take(self) {
-            Self::Sent(begin) => Self::Begun(begin),
+            Self::Apart(begin) | Self::Sent(begin) => Self::Begun(begin),
             other => other,
         };
     }
@@ -105,14 +125,16 @@ impl Session {
             let (Kind::Begin(mode), Held::No) = (verdict.kind, &self.held) else {
                 return self.refuse_failed(rest, step);
             };
-            self.held = Held::Begun(Box::new(Begin { text: single.text.to_vec(), mode, verdict }));
+            let apart = RanApart::Nothing;
+            self.held = Held::Begun(Box::new(Begin { text: single.text.to_vec(), mode, verdict, apart }));
             self.status = TransactionStatus::InTransaction;
             return Some(self.say_done(&single, boundary.tag(), verdict, step));
         };
-        let (begin, tag) = match std::mem::take(&mut self.held) {
+        let (mut begin, tag) = match std::mem::take(&mut self.held) {
             Held::Begun(begin) => {
                 self.count_begin(&begin, step);
-                (begin, boundary.tag())
+                let failed = begin.apart == RanApart::Failed;
+                (begin, if failed { Boundary::Rollback(chain) } else { boundary }.tag())
             }
             Held::Failed(begin) => (begin, Boundary::Rollback(chain).tag()),
             other => {
@@ -120,6 +142,7 @@ impl Session {
                 return None;
             }
         };
+        begin.apart = RanApart::Nothing;
         (self.status, self.held) = match chain {
             Chain::No => (TransactionStatus::Idle, Held::No),
             Chain::Yes => (TransactionStatus::InTransaction, Held::Begun(begin)),
@@ -186,9 +209,8 @@ impl Session {
     pub(crate) fn needs_with_block(&mut self, rest: &[u8], step: &mut Step<'_>) -> Needs {
         let needs = self.segment.needs;
         let (Held::Begun(begin) | Held::Sent(begin)) = &self.held else { return needs };
-        let default = || self.told.get(&b"default_transaction_read_only"[..]).is_some_and(|on| on == b"on");
-        let reads_only = begin.mode.read_only.unwrap_or_else(default);
-        if needs == Needs::Nothing {
+        let reads_only = self.block_reads_only() == Some(true);
+        if needs == Needs::Nothing || (!reads_only && self.may_run_apart(begin)) {
             return needs;
         }
         if !reads_only || begin.mode.isolation == Some(Isolation::Serializable) {
@@ -211,13 +233,20 @@ impl Session {
         }
     }
 
+    /// Whether the block that the client began is READ ONLY; `None`: there is none that no server knows of.
+    pub(crate) fn block_reads_only(&self) -> Option<bool> {
+        let (Held::Begun(begin) | Held::Sent(begin)) = &self.held else { return None };
+        let default = || self.told.get(&b"default_transaction_read_only"[..]).is_some_and(|on| on == b"on");
+        Some(begin.mode.read_only.unwrap_or_else(default))
+    }
+
     /// Tells the server at hand of the block that the client began, before anything in it.
     pub(crate) fn send_held(&mut self, step: &mut Step<'_>) {
-        if self.link.is_none() || !self.held.is_begun() {
+        if self.link.is_none() || !self.held.is_begun() || self.goes_apart() {
             return;
         }
         if let Held::Begun(begin) = std::mem::take(&mut self.held) {
-            say::query(step.to_server, &begin.text);
+            Self::say_begin(&begin, step);
             self.ledger.promise(Owed::SimpleQuery(Audience::Proxy, None));
             self.count_begin(&begin, step);
             // A simple query drops the server's unnamed statement.
@@ -267,7 +296,8 @@ impl Session {
         let text = b"BEGIN READ ONLY";
         let verdict = step.classifier.classify(text, self.lexing, None);
         let mode = BeginMode { read_only: Some(true), ..BeginMode::default() };
-        self.held = Held::Begun(Box::new(Begin { text: text.to_vec(), mode, verdict }));
+        self.held =
+            Held::Begun(Box::new(Begin { text: text.to_vec(), mode, verdict, apart: RanApart::Nothing }));
         self.status = TransactionStatus::InTransaction;
     }
 

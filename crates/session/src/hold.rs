@@ -12,7 +12,7 @@ use crate::error::SessionError;
 use crate::held::Held;
 use crate::ledger::{Audience, Owed};
 use crate::segment::{Extent, Known, Needs, Proof, Segment};
-use crate::session::{Advance, Next, Preparing, Session};
+use crate::session::{Advance, Next, Preparing, Session, linked};
 use crate::shapes::{Check, Checks};
 use crate::terms::PoolMode;
 
@@ -49,6 +49,7 @@ impl Session {
             ledger: &self.ledger,
             server: self.link.as_ref().map(|link| &link.server.statements),
             proof,
+            transaction_reads: self.transaction_reads,
             bytes_max: self.limits.query_bytes_max,
         };
         match self.segment.scan(rest, &mut known)? {
@@ -108,6 +109,22 @@ impl Session {
             self.leave_standby(step);
         }
         Advance::Until(Next::Replies)
+    }
+
+    /// ReadyForQuery: whether the server was only being given settings, or asked, and is done with that.
+    pub(crate) fn is_prepared(&mut self) -> bool {
+        let link = linked(&mut self.link);
+        let prepared = match link.preparing {
+            Preparing::Settings => true,
+            Preparing::Checking => self.ledger.is_empty(),
+            Preparing::Leaving | Preparing::No => false,
+        };
+        if prepared || self.ledger.is_empty() {
+            link.preparing = Preparing::No;
+        }
+        let lexing = link.server.lexing();
+        self.read_strings_as(lexing);
+        prepared
     }
 
     /// Ends what is open on a standby; what comes next is looked at when it has answered.

@@ -10,6 +10,7 @@
 //! Absent: sockets, locks, clocks, the choice of a node.
 
 mod accepted;
+mod apart;
 mod attempt;
 mod books;
 mod bound;
@@ -67,7 +68,7 @@ pub use server::{Reported, ServerState};
 pub use session::{ClientTook, Next, Pinned, Session};
 pub use settings::{SettingMap, SettingValue, startup_settings};
 pub use statements::StatementNamer;
-pub use terms::{Limits, Liveness, NodeRole, PoolMode, Refusal, SessionSettings};
+pub use terms::{Limits, Liveness, NodeRole, PoolMode, Refusal, SessionSettings, TransactionReads};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! client unchanged are handed on as one run; rows are never looked into.
 
 use pgweir_wire::frame::HEADER_BYTES;
-use pgweir_wire::{BackendTag, Header, TransactionStatus, body};
+use pgweir_wire::{BackendTag, Header, TransactionStatus, body, say};
 
 use crate::copy::CopyIn;
 use crate::dispatch::Block;
@@ -13,7 +13,7 @@ use crate::endings::AtRest;
 use crate::error::SessionError;
 use crate::ledger::{Audience, Owed, Parsed};
 use crate::provoked::Heard;
-use crate::session::{Pinned, Preparing, Session, linked};
+use crate::session::{Pinned, Session, linked};
 use crate::terms::PoolMode;
 
 /// How much of the server's bytes a step took, and what follows from them.
@@ -77,12 +77,17 @@ pub(crate) enum Pass {
     Instead(Heard),
     /// The end of a step.
     End(AfterReplies, Audience),
+    /// As for `End`; and the client hears of this status.
+    Ready(TransactionStatus, AfterReplies),
 }
 
 impl Pass {
     /// Whether the client gets the reply.
     const fn is_heard(&self) -> bool {
-        matches!(self, Self::Forward | Self::ForwardFrom(_) | Self::End(_, Audience::Client))
+        matches!(
+            self,
+            Self::Forward | Self::ForwardFrom(_) | Self::End(_, Audience::Client) | Self::Ready(..)
+        )
     }
 }
 
@@ -142,6 +147,12 @@ impl Session {
                     self.tell_run(&mut run, step);
                     heard.say(step.to_client);
                     self.reply_rest = ReplyRest::Swallow(header.total());
+                }
+                Pass::Ready(status, then) => {
+                    self.tell_run(&mut run, step);
+                    say::ready_for_query(step.to_client, status);
+                    (run.start, run.at) = (end, end);
+                    break then;
                 }
                 Pass::End(then, audience) => {
                     match (&then, audience) {
@@ -395,13 +406,16 @@ impl Session {
             return Ok(pass);
         }
         let owed = self.ledger.settle_ready().ok_or(not_owed)?;
-        self.settle_block(status, owed.audience());
+        let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
+        let apart = self.settle_apart(owed.audience(), failed);
+        if apart.is_none() {
+            self.settle_block(status, owed.audience());
+        }
         if self.ledger.is_empty() {
             self.block = Block::Settled;
             self.sharing.settle();
         }
         self.copy_ended();
-        let failed = std::mem::replace(&mut self.outcome, Outcome::Fine) == Outcome::Failed;
         self.string_ended(&owed, failed, step);
         if !failed {
             self.restore_behind_string(&owed, step);
@@ -417,23 +431,16 @@ impl Session {
             self.adopt_reported();
         }
         if status == TransactionStatus::Idle {
-            self.transaction_ended(failed, audience, step);
+            let counted = if apart.is_some() { Audience::Proxy } else { audience };
+            self.transaction_ended(failed, counted, step);
         } else if self.mode == PoolMode::Statement {
             return Err(SessionError::TransactionInStatementMode);
         }
-        let link = linked(&mut self.link);
-        if link.preparing == Preparing::Settings {
-            link.preparing = Preparing::No;
-            let lexing = link.server.lexing();
-            self.read_strings_as(lexing);
-            return Ok(Pass::End(AfterReplies::Prepared, audience));
+        if let Some(status) = apart {
+            return self.came_back(status).ok_or(not_owed);
         }
-        if link.preparing == Preparing::Checking && self.ledger.is_empty() {
-            link.preparing = Preparing::No;
+        if self.is_prepared() {
             return Ok(Pass::End(AfterReplies::Prepared, audience));
-        }
-        if self.ledger.is_empty() {
-            link.preparing = Preparing::No;
         }
         if let Owed::Question(_) = owed {
             self.conclude(step);

@@ -58,6 +58,15 @@ pub(crate) struct Wants {
     pub(crate) node: Option<Arc<str>>,
     staleness_max: Option<Duration>,
     spares_primary: bool,
+    pub(crate) tied: Tied,
+}
+
+/// Whether what a segment does, or its answer, may depend on the transaction that it runs in. Looked at only where it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Tied {
+    #[default]
+    No,
+    Yes,
 }
 
 impl RouteSetting {
@@ -131,7 +140,9 @@ impl Session {
     /// The demand for a server that the segment at hand may run on.
     pub(crate) fn read_demand(&self) -> Demand {
         let Wants { staleness_max, spares_primary, .. } = self.segment.wants;
-        Demand { staleness_max, spares_primary, ..self.demand(Access::Read) }
+        let demand = self.demand(Access::Read);
+        let exclude = demand.exclude.or(self.read_elsewhere());
+        Demand { staleness_max, spares_primary, exclude, ..demand }
     }
 
     /// The name of the only node that will do for the read which is waiting for a server.
@@ -241,6 +252,7 @@ mod tests {
             node: node.map(Arc::from),
             staleness_max: ms.map(Duration::from_millis),
             spares_primary: false,
+            tied: Tied::No,
         };
         let leased = wants(Some("b"), Some(500));
         for less in

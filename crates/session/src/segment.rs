@@ -5,15 +5,18 @@
 //!
 //! Invariant: scanning changes nothing but the scan itself; it goes on where it stopped when more bytes came.
 
-use pgweir_sql::{Classifier, Lexing, Naming, Target, Verdict, Wish, decide, hints};
+use pgweir_sql::{
+    Classifier, Depends, Lexing, Naming, Target, Verdict, Wish, decide, hints, may_name_a_time,
+};
 use pgweir_wire::body::{self, BindNames, Parse};
 use pgweir_wire::{FrontendTag, Header};
 
 use crate::error::SessionError;
 use crate::ledger::Ledger;
 use crate::proven::ProvenStatements;
-use crate::route::Wants;
+use crate::route::{Tied, Wants};
 use crate::statements::{ClientStatements, Presence, Salt, ServerStatements, StatementNamer, Unnamed};
+use crate::terms::TransactionReads;
 
 /// The scan of a segment that has not been sent.
 #[derive(Debug)]
@@ -113,6 +116,8 @@ pub(crate) struct Known<'a> {
     pub(crate) server: Option<&'a ServerStatements>,
     /// What tells whether a Parse needs a server at all; `None` while there is one.
     pub(crate) proof: Option<Proof<'a>>,
+    /// Whether it matters what a segment is tied to.
+    pub(crate) transaction_reads: TransactionReads,
     /// The longest segment that is held.
     pub(crate) bytes_max: usize,
 }
@@ -173,6 +178,7 @@ impl Segment {
         if tag == FrontendTag::Password {
             return Err(SessionError::ClientTag(tag.byte()));
         }
+        self.tie_message(tag, body, known);
         if self.read(tag, body, known).is_none() {
             // A server says what is wrong with it, and where the segment ends does not depend on it.
             self.need(Needs::Primary);
@@ -280,6 +286,7 @@ impl Segment {
         let hints = hints(text);
         let decision = decide(&verdict, hints.as_ref().map(|hints| &hints.wish), known.wish);
         self.wants.add(&decision);
+        self.tie(|| verdict.depends == Depends::Transaction || may_name_a_time(text), known);
         match decision.target {
             Target::Standby => Needs::Read,
             Target::Primary => Needs::Primary,
@@ -299,6 +306,40 @@ impl Segment {
         let verdict = judged.now(definition, known.naming, known.lexing, known.classifier);
         // A definition begins with the text.
         self.ask(verdict, definition, known)
+    }
+
+    /// What a message shows of that beside its text. Its portals must be over when it is.
+    fn tie_message(&mut self, tag: FrontendTag, body: &[u8], known: &Known<'_>) {
+        let (bound, begins) = (self.runs == Runs::Yes, self.begins);
+        let tied = || match tag {
+            FrontendTag::Parse | FrontendTag::Sync => false,
+            // Behind an error in what comes before, a server skips it, and says nothing until a Sync.
+            FrontendTag::Query => begins == Begins::Extended,
+            FrontendTag::Bind => {
+                BindNames::read(body).is_none_or(|names| !names.portal.is_empty() || may_name_a_time(body))
+            }
+            FrontendTag::Execute => !bound || body != b"\0\0\0\0\0",
+            FrontendTag::Describe => match body::Target::read(body) {
+                Some(body::Target::Portal(name)) => !bound || !name.is_empty(),
+                Some(body::Target::Statement(_)) => false,
+                None => true,
+            },
+            FrontendTag::Close => !matches!(body::Target::read(body), Some(body::Target::Statement(_))),
+            FrontendTag::CopyData
+            | FrontendTag::CopyDone
+            | FrontendTag::CopyFail
+            | FrontendTag::Flush
+            | FrontendTag::FunctionCall
+            | FrontendTag::Password
+            | FrontendTag::Terminate => true,
+        };
+        self.tie(tied, known);
+    }
+
+    fn tie(&mut self, tied: impl FnOnce() -> bool, known: &Known<'_>) {
+        if known.transaction_reads == TransactionReads::UntilWrite && self.wants.tied == Tied::No && tied() {
+            self.wants.tied = Tied::Yes;
+        }
     }
 
     fn doubts(&mut self, doubtful: bool) {

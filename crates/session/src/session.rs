@@ -29,7 +29,7 @@ use crate::settings::Settings;
 use crate::shapes::Checks;
 use crate::sharing::Sharing;
 use crate::statements::{ClientStatements, StatementNamer, Unnamed};
-use crate::terms::{Limits, Liveness, NodeRole, PoolMode, SessionSettings};
+use crate::terms::{Limits, Liveness, NodeRole, PoolMode, SessionSettings, TransactionReads};
 
 /// How much of the client's bytes a step took, and what the session waits for.
 #[derive(Debug)]
@@ -92,6 +92,7 @@ pub struct Session {
     pub(crate) lexing: Lexing,
     pub(crate) writes: Writes,
     reads_own_writes: bool,
+    pub(crate) transaction_reads: TransactionReads,
     /// The rest of a reply that came in part.
     pub(crate) reply_rest: ReplyRest,
     pub(crate) outcome: Outcome,
@@ -183,6 +184,7 @@ impl Session {
             lexing: Lexing { standard_conforming_strings: false },
             writes: Writes::default(),
             reads_own_writes: settings.reads_own_writes,
+            transaction_reads: settings.transaction_reads,
             reply_rest: ReplyRest::Nothing,
             outcome: Outcome::Fine,
             inquiry: Inquiry::default(),
@@ -380,7 +382,10 @@ impl Session {
         let full = self.ledger.len() >= self.limits.pipeline_depth_max;
         let leaves_standby =
             self.block == Block::Ending && self.open_segment == OpenSegment::No && !self.ledger.is_empty();
-        full || leaves_standby || self.ledger.has_barrier() || self.ledger.owes_answer()
+        full || (self.held.is_apart() && self.skipping == Skipping::No)
+            || leaves_standby
+            || self.ledger.has_barrier()
+            || self.ledger.owes_answer()
     }
 
     /// Whether a segment that may have ended its block on a standby has more to come than its Sync.
@@ -396,7 +401,7 @@ impl Session {
         match &self.link {
             None => true,
             Some(link) if link.role == NodeRole::Primary => false,
-            Some(_) if self.held.is_begun() => true,
+            Some(_) if self.held.is_begun() || self.held.is_apart() => true,
             // What goes out with a BEGIN can be sent to another standby as long as nothing of it was shown.
             Some(_) if self.held.is_sent() => self.attempt.may_move(),
             Some(_) => self.status == TransactionStatus::Idle && self.pinned == Pinned::No,

@@ -88,6 +88,12 @@ impl Settings {
         }
     }
 
+    /// Whether transactions begin as READ COMMITTED; `None`: the session has not said.
+    pub(crate) fn reads_committed(&self) -> Option<bool> {
+        let value = self.current().get(ISOLATION)?;
+        Some(word(value).is_some_and(|level| level == "read committed"))
+    }
+
     /// A SET or RESET succeeded.
     pub(crate) fn apply(&mut self, change: &SettingChange) -> Kept {
         match &change.change {

@@ -20,6 +20,15 @@ pub enum PoolMode {
     Statement,
 }
 
+/// Where the reads of a block go that may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionReads {
+    /// To the primary.
+    Primary,
+    /// To a standby until the first statement that is anything else, where that shows no difference.
+    UntilWrite,
+}
+
 /// How much one session may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -60,6 +69,8 @@ pub struct SessionSettings {
     pub role: Arc<str>,
     /// Whether reads must see the session's own writes.
     pub reads_own_writes: bool,
+    /// Where the reads of a block go that may write.
+    pub transaction_reads: TransactionReads,
 }
 
 /// Whether a server may be given writes.

@@ -1,5 +1,6 @@
 //! Sessions between a client's bytes and model backends.
 
+mod apart;
 mod bound;
 mod copy;
 mod ends;

@@ -121,6 +121,7 @@ pub(super) fn settings(startup: &[(&str, &str)]) -> SessionSettings {
         catalog: Arc::default(),
         role: "anna".into(),
         reads_own_writes: true,
+        transaction_reads: crate::TransactionReads::Primary,
     }
 }
 

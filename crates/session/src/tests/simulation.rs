@@ -10,6 +10,7 @@ use std::sync::Arc;
 use pgweir_wire::Header;
 use script::Script;
 
+use super::apart::until_write;
 use super::frames::shown;
 use super::model::{Model, Shared};
 use super::random::Random;
@@ -91,7 +92,8 @@ fn run(seed: u64, faults: Faults) -> Vec<Fate> {
             accepted: Arc::clone(&accepted),
             ..shell::settings(startup)
         };
-        shell.next_client(settings);
+        let apart = (seed + id).is_multiple_of(2);
+        shell.next_client(if apart { until_write(settings, "read committed") } else { settings });
         let mut direct = Model::new(NodeRole::Primary, &alone, startup);
         let script = Script::random(&mut random, &mut direct, sequences);
         let fate = play(seed, faults, &mut shell, &mut random, &script, &direct.output);
