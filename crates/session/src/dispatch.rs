@@ -339,7 +339,13 @@ impl Session {
         self.may_end_block(after.as_ref());
         self.open_segment = OpenSegment::No;
         self.forget_unnamed();
-        step.to_server.extend_from_slice(frame);
+        let standby = linked(&mut self.link).role == NodeRole::Standby;
+        if failed && standby && verdict.kind == Kind::PrepareTransaction {
+            // That is what it does, but a standby does not get that far.
+            say::query(step.to_server, b"ROLLBACK");
+        } else {
+            step.to_server.extend_from_slice(frame);
+        }
         let after = after.map(Arc::new);
         self.ledger.promise(Owed::SimpleQuery(Audience::Client, after.clone()));
         self.restore_behind_query(after.as_deref(), step);

@@ -264,14 +264,18 @@ impl Session {
 
     /// Whether a string ends the block on the standby at hand with its first statement, and goes on with what the primary must
     /// run. Then the whole of it goes there, behind a block that is as empty as this one is once it has ended; so the errors
-    /// of the string are those of PostgreSQL.
+    /// of the string are those of PostgreSQL. Nor can a block be prepared on a standby.
     pub(crate) fn ends_block_first(&self, text: &[u8], verdict: Verdict) -> Option<Boundary> {
         let standby = self.link.as_ref().is_some_and(|link| link.role == NodeRole::Standby);
-        if !standby
-            || self.pinned != Pinned::No
-            || (verdict.kind, verdict.target) != (Kind::Multi, Target::Primary)
-        {
+        if !standby || self.pinned != Pinned::No || verdict.target != Target::Primary {
             return None;
+        }
+        match verdict.kind {
+            Kind::Multi => {}
+            Kind::PrepareTransaction if self.status == TransactionStatus::InTransaction => {
+                return Some(Boundary::Commit(Chain::No));
+            }
+            _ => return None,
         }
         let first = pgweir_sql::statements(text, self.lexing)?.into_iter().next()?;
         match (Boundary::read(&text[first])?, self.status) {

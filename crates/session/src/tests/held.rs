@@ -222,6 +222,19 @@ fn a_string_that_ends_a_block_on_a_standby_goes_on_on_the_primary() {
 }
 
 #[test]
+fn a_block_on_a_standby_is_prepared_on_the_primary() {
+    let prepare = query("PREPARE TRANSACTION 'x'");
+    let mut shell = shell();
+    shell.ask(&all(&[query("BEGIN READ ONLY"), query("SELECT 'a'")]));
+    shell.ask(&prepare);
+    assert_eq!(shell.leased, [1, 0]);
+    let mut shell = super::shell();
+    shell.ask(&all(&[query("BEGIN READ ONLY"), query("SELECT 1/0")]));
+    assert_eq!(shown(&shell.ask(&prepare)), "C(ROLLBACK) Z(I)", "one that has failed is rolled back");
+    assert_eq!(shell.leased, [1]);
+}
+
+#[test]
 fn a_server_that_is_lost_before_it_said_anything_costs_nothing() {
     let said = "C(BEGIN) Z(T) T D(a) C(SELECT 1) Z(T) C(COMMIT) Z(I)";
     // On a standby what was shown of the block is only that it began.
