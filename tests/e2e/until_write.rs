@@ -1,10 +1,12 @@
 //! `transaction_reads = "until_write"`: reads of a block before its first write run on a standby, and nobody can tell.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use pgweir_sandbox::{Binaries, Client, SandboxError};
 
 use crate::harness::{Setup, Site, ask, bind, difference, execute, parse, query, sync, without_source};
+use crate::programs::{Running, from_environment, script};
 
 const PORT: &str = "SELECT current_setting('sandbox.port')";
 
@@ -57,6 +59,17 @@ fn reads_before_the_first_write_run_on_one_standby_on_every_version() {
             client.query("COMMIT").unwrap();
         }
     }
+}
+
+#[test]
+fn psycopgs_own_blocks_read_on_a_standby() {
+    let site = setup(&Binaries::newest().unwrap()).standbys(1).start();
+    drop(connect(&site));
+    let mut command = Command::new(from_environment("PGWEIR_PYTHON"));
+    let dsn = format!("host=127.0.0.1 port={} user=postgres dbname=postgres", site.pgweir.port());
+    command.arg("-B").arg(script("until_write_psycopg.py")).args([dsn, site.primary_port()]);
+    let finished = Running::start(site.cluster.directory(), "psycopg", command).finish();
+    assert_eq!(finished.printed(), "blocks");
 }
 
 #[test]
