@@ -21,7 +21,7 @@ pub(crate) struct AuditArgs {
     /// The database as clients name it.
     #[arg(long, default_value = "postgres")]
     database: String,
-    /// The role as clients name it: its schema may be in the search path.
+    /// The role as clients name it: a rule may hold for it, and its schema may be in the search path.
     #[arg(long, default_value = "postgres")]
     user: String,
     /// Statements shown for each reason, those with the most time first; 0: all.
@@ -50,7 +50,9 @@ fn audit(arguments: &AuditArgs) -> Result<String, String> {
         let uses = primary.statements().await?;
         let naming = primary.naming(&arguments.user).await?;
         let title = format!("Database {} on {}, the primary", primary.database, primary.node);
-        Ok(report(&title, &uses, naming.as_deref(), arguments.top))
+        let rule = config.reads(&arguments.database, &arguments.user, None);
+        let wish = rule.map_or_else(Wish::default, pgweir_proxy::route::wish);
+        Ok(report(&title, &uses, naming.as_deref(), &wish, arguments.top))
     };
     crate::explain::runtime()?.block_on(asked).map_err(|error: InspectError| error.to_string())
 }
@@ -84,7 +86,7 @@ impl Sum {
     }
 }
 
-fn report(title: &str, uses: &[StatementUse], naming: Option<&Naming>, top: usize) -> String {
+fn report(title: &str, uses: &[StatementUse], naming: Option<&Naming>, wish: &Wish, top: usize) -> String {
     let mut classifier = Classifier::new(Settings::default(), 0);
     let mut groups: BTreeMap<(bool, Reason), Group> = BTreeMap::new();
     let (mut whole, mut unseen, mut blocks) = (Sum::default(), Sum::default(), 0);
@@ -95,8 +97,7 @@ fn report(title: &str, uses: &[StatementUse], naming: Option<&Naming>, top: usiz
             unseen.add(sum);
             continue;
         };
-        let explanation =
-            explain(&mut classifier, text.as_bytes(), Lexing::default(), naming, &Wish::default());
+        let explanation = explain(&mut classifier, text.as_bytes(), Lexing::default(), naming, wish);
         let stays = explanation.target == Target::Primary;
         if stays && matches!(explanation.verdict.kind, Kind::Begin(_)) {
             blocks += one.calls;
@@ -182,7 +183,7 @@ mod tests {
             used(None, 2, 500),
         ];
         assert_eq!(
-            report("Database d on a, the primary", &uses, None, 1),
+            report("Database d on a, the primary", &uses, None, &Wish::default(), 1),
             "Database d on a, the primary: 6 statements, 100 calls, 10.0 s\n\
              \nMoves to standbys: 70.0 % of calls, 70.0 % of time\n\
              \n  read: Every part of it is proven to only read. 70.0 % of calls, 70.0 % of time\n\
@@ -202,9 +203,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_rule_keeps_on_the_primary_does_not_move() {
+        let wish = Wish::parse("primary").unwrap();
+        let said = report("Database d", &[used(Some("SELECT 1"), 1, 1)], None, &wish, 1);
+        assert!(said.contains("Moves to standbys: 0.0 %") && said.contains("route.setting"), "{said}");
+    }
+
+    #[test]
     fn nothing_that_ran_is_no_division_by_zero() {
         assert!(
-            report("Database d", &[], None, 10).contains("Moves to standbys: 0.0 % of calls, 0.0 % of time")
+            report("Database d", &[], None, &Wish::default(), 10)
+                .contains("Moves to standbys: 0.0 % of calls, 0.0 % of time")
         );
     }
 }
