@@ -7,6 +7,8 @@
 
 use memchr::{memchr, memchr2, memmem};
 
+use crate::bytes::{eight, is_blank, is_operator_byte, is_word_part, is_word_start, word_bytes};
+
 /// One token: a range of the text and its sort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -79,12 +81,40 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// The next token. For the one loop that every text goes through; elsewhere the iterator does.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self) -> Option<Token> {
+        let blank = self.at;
+        if !self.skip_blank() {
+            let end = self.text.len() as u32;
+            return Some(Token { kind: TokenKind::Unterminated, start: blank as u32, end });
+        }
+        if self.at >= self.text.len() {
+            return None;
+        }
+        let start = self.at as u32;
+        let kind = self.token();
+        self.at = self.at.min(self.text.len());
+        Some(Token { kind, start, end: self.at as u32 })
+    }
+
+    #[inline]
     fn peek(&self, ahead: usize) -> u8 {
         self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
     /// Skips whitespace and comments; false if a comment is not closed.
+    #[inline(always)]
     fn skip_blank(&mut self) -> bool {
+        while is_blank(self.peek(0)) {
+            self.at += 1;
+        }
+        let comment = matches!((self.peek(0), self.peek(1)), (b'-', b'-') | (b'/', b'*'));
+        !comment || self.skip_comments()
+    }
+
+    #[inline(never)]
+    fn skip_comments(&mut self) -> bool {
         loop {
             match self.peek(0) {
                 b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => self.at += 1,
@@ -129,15 +159,22 @@ impl<'t> Lexer<'t> {
         false
     }
 
+    #[inline(always)]
     fn token(&mut self) -> TokenKind {
         let first = self.peek(0);
+        if is_word_start(first) {
+            return self.word_or_prefixed(first);
+        }
+        if let Some(kind) = PUNCTUATION[usize::from(first & 0x7f)] {
+            self.at += 1;
+            return kind;
+        }
         match first {
             b'\'' => self.string(self.backslashes),
             b'"' => self.quoted(TokenKind::Quoted),
             b'$' => self.dollar(),
             b'.' if self.peek(1).is_ascii_digit() => self.number(),
             b'0'..=b'9' => self.number(),
-            _ if is_word_start(first) => self.word_or_prefixed(first),
             _ if is_operator_byte(first) => self.operator(),
             _ => self.punctuation(first),
         }
@@ -146,12 +183,6 @@ impl<'t> Lexer<'t> {
     fn punctuation(&mut self, first: u8) -> TokenKind {
         self.at += 1;
         match first {
-            b'(' => TokenKind::Open,
-            b')' => TokenKind::Close,
-            b'[' => TokenKind::OpenBracket,
-            b']' => TokenKind::CloseBracket,
-            b',' => TokenKind::Comma,
-            b';' => TokenKind::Semicolon,
             b'.' => TokenKind::Dot,
             b':' => {
                 if matches!(self.peek(0), b':' | b'=') {
@@ -164,6 +195,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// A word, or a string or name whose quote has a letter before it: `E'' B'' X'' N'' U&'' U&""`.
+    #[inline(always)]
     fn word_or_prefixed(&mut self, first: u8) -> TokenKind {
         if !matches!(self.peek(1), b'\'' | b'&') {
             self.word();
@@ -197,9 +229,15 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    #[inline]
     fn word(&mut self) {
-        let rest = &self.text[self.at..];
-        self.at += rest.iter().position(|byte| !is_word_part(*byte)).unwrap_or(rest.len());
+        loop {
+            let length = word_bytes(eight(self.text, self.at));
+            self.at += length;
+            if length < 8 {
+                return;
+            }
+        }
     }
 
     /// A string constant from its opening quote on, with the continuations that follow on later lines.
@@ -387,18 +425,7 @@ impl Iterator for Lexer<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
-        let blank = self.at;
-        if !self.skip_blank() {
-            let end = self.text.len() as u32;
-            return Some(Token { kind: TokenKind::Unterminated, start: blank as u32, end });
-        }
-        if self.at >= self.text.len() {
-            return None;
-        }
-        let start = self.at as u32;
-        let kind = self.token();
-        self.at = self.at.min(self.text.len());
-        Some(Token { kind, start, end: self.at as u32 })
+        self.advance()
     }
 }
 
@@ -416,42 +443,6 @@ pub(crate) fn leading_comments(text: &[u8]) -> impl Iterator<Item = &[u8]> {
             }
         }
     })
-}
-
-fn is_word_start(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & WORD_START != 0
-}
-
-fn is_word_part(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & WORD_PART != 0
-}
-
-fn is_operator_byte(byte: u8) -> bool {
-    CLASSES[usize::from(byte)] & OPERATOR != 0
-}
-
-const WORD_START: u8 = 1;
-const WORD_PART: u8 = 2;
-const OPERATOR: u8 = 4;
-
-/// What each byte may be part of.
-static CLASSES: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut classes = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        let byte = at as u8;
-        classes[at] = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => WORD_START | WORD_PART,
-            b'0'..=b'9' | b'$' => WORD_PART,
-            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'~' | b'!' | b'@' | b'#' | b'%' | b'^'
-            | b'&' | b'|' | b'`' | b'?' => OPERATOR,
-            _ => 0,
-        };
-        at += 1;
-    }
-    classes
 }
 
 /// An identifier as PostgreSQL stores it: unquoted ones folded to lower case (ASCII), quoted ones stripped of
@@ -474,6 +465,18 @@ pub(crate) fn cut_to_identifier(mut name: String) -> String {
     name.truncate(end);
     name
 }
+
+/// Bytes that are a token each, whatever follows.
+static PUNCTUATION: [Option<TokenKind>; 128] = {
+    let mut kinds = [None; 128];
+    kinds[b'(' as usize] = Some(TokenKind::Open);
+    kinds[b')' as usize] = Some(TokenKind::Close);
+    kinds[b'[' as usize] = Some(TokenKind::OpenBracket);
+    kinds[b']' as usize] = Some(TokenKind::CloseBracket);
+    kinds[b',' as usize] = Some(TokenKind::Comma);
+    kinds[b';' as usize] = Some(TokenKind::Semicolon);
+    kinds
+};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 //! strict token walk proves where the parser understands nothing; every verdict has a stable reason code.
 //! Absent: frames, nodes, clocks, and any syntax tree that outlives one call.
 
+mod bytes;
 mod cache;
 mod catalog;
 mod classifier;

@@ -7,6 +7,7 @@
 //! Invariant: the normal form of a normal form is itself, and has the same tokens up to literals.
 //! Absent: hints in comments; whoever wants them reads the original text.
 
+use crate::bytes::{eight, lowered};
 use crate::lexer::{Lexer, Token, TokenKind};
 
 /// What was seen on the way.
@@ -21,8 +22,10 @@ pub(crate) enum Normalised {
 /// Writes the normal form of `text` into `out`, which is cleared first.
 pub(crate) fn normalise(text: &[u8], backslashes: bool, out: &mut Vec<u8>) -> Normalised {
     out.clear();
+    out.reserve(2 * text.len() + 16);
     let mut writer = Writer::new(text, backslashes, out);
-    for token in Lexer::new(text, backslashes) {
+    let mut lexer = Lexer::new(text, backslashes);
+    while let Some(token) = lexer.advance() {
         if token.kind == TokenKind::Unterminated {
             return Normalised::Unterminated;
         }
@@ -67,7 +70,8 @@ struct Writer<'a> {
     text: &'a [u8],
     backslashes: bool,
     out: &'a mut Vec<u8>,
-    previous: Option<TokenKind>,
+    /// At first a semicolon, behind which nothing needs a space.
+    previous: TokenKind,
     /// Where the previous token begins in the output.
     previous_at: usize,
     keep: Keep,
@@ -83,7 +87,7 @@ impl<'a> Writer<'a> {
             text,
             backslashes,
             out,
-            previous: None,
+            previous: TokenKind::Semicolon,
             previous_at: 0,
             keep: Keep::No,
             list: List::No,
@@ -131,9 +135,15 @@ impl<'a> Writer<'a> {
 
     fn word(&mut self, token: Token) {
         self.begin(TokenKind::Word);
-        let at = self.out.len();
-        self.out.extend(token.of(self.text).iter().map(u8::to_ascii_lowercase));
-        if self.statement_start && matches!(&self.out[at..], b"do" | b"set") {
+        let (mut at, end) = (token.start as usize, token.end as usize);
+        let begins = self.out.len();
+        while at < end {
+            self.out.extend_from_slice(&lowered(eight(self.text, at)).to_le_bytes());
+            at += 8;
+        }
+        // The last eight bytes went beyond the word.
+        self.out.truncate(begins + (end - token.start as usize));
+        if self.statement_start && matches!(&self.out[begins..], b"do" | b"set") {
             self.keep = Keep::Statement;
         }
         self.list = List::No;
@@ -144,7 +154,7 @@ impl<'a> Writer<'a> {
         match self.list {
             List::Comma(kind, before) if !kept => {
                 self.out.truncate(before);
-                self.previous = Some(kind);
+                self.previous = kind;
                 self.list = List::Item(kind);
                 return;
             }
@@ -174,7 +184,7 @@ impl<'a> Writer<'a> {
 
     fn open(&mut self) {
         let (after_values, after_in) = (self.previous_is(b"values"), self.previous_is(b"in"));
-        let next_row = self.previous == Some(TokenKind::Comma)
+        let next_row = self.previous == TokenKind::Comma
             && self.rows.is_some_and(|rows| rows.depth == self.depth && rows.before.is_some());
         if self.previous_is(b"current_setting") {
             self.keep = Keep::Next;
@@ -226,15 +236,15 @@ impl<'a> Writer<'a> {
 
     /// Separates the next token from the previous one where they would otherwise run together.
     fn begin(&mut self, next: TokenKind) {
-        if self.previous.is_some_and(|previous| needs_space(previous, next)) {
+        if needs_space(self.previous, next) {
             self.out.push(b' ');
         }
-        self.previous = Some(next);
+        self.previous = next;
         self.previous_at = self.out.len();
     }
 
     fn previous_is(&self, word: &[u8]) -> bool {
-        self.previous == Some(TokenKind::Word) && &self.out[self.previous_at..] == word
+        self.previous == TokenKind::Word && &self.out[self.previous_at..] == word
     }
 
     fn finish(self) {
@@ -244,13 +254,28 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Whether a space belongs between two tokens.
+#[inline]
 fn needs_space(previous: TokenKind, next: TokenKind) -> bool {
-    use TokenKind::{Close, CloseBracket, Comma, Dot, Number, Open, OpenBracket, Semicolon, Word};
-    match (previous, next) {
-        (Number, Dot) | (Dot, Number) => true,
-        (_, Close | CloseBracket | Comma | Semicolon | Dot) => false,
-        (Open | OpenBracket | Comma | Semicolon | Dot, _) => false,
-        (Word, Open | OpenBracket) => false,
-        _ => true,
-    }
+    SPACES[previous as usize] & (1 << next as u16) != 0
 }
+
+/// For each sort of token, the sorts before which it needs a space.
+static SPACES: [u16; 16] = {
+    use TokenKind::{Close, CloseBracket, Comma, Dot, Number, Open, OpenBracket, Semicolon, Word};
+    let never = 1 << Close as u16
+        | 1 << CloseBracket as u16
+        | 1 << Comma as u16
+        | 1 << Semicolon as u16
+        | 1 << Dot as u16;
+    let mut spaces = [!never; 16];
+    spaces[Open as usize] = 0;
+    spaces[OpenBracket as usize] = 0;
+    spaces[Comma as usize] = 0;
+    spaces[Semicolon as usize] = 0;
+    spaces[Word as usize] &= !(1 << Open as u16 | 1 << OpenBracket as u16);
+    // `1 .5` and `1. 5` are not what `1.5` is.
+    spaces[Number as usize] |= 1 << Dot as u16;
+    spaces[Dot as usize] = 1 << Number as u16;
+    spaces
+};

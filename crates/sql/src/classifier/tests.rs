@@ -1,6 +1,7 @@
 //! The table of verdicts, and properties that hold for every text.
 
 mod hostile;
+mod mutated;
 
 use super::*;
 use crate::catalog::SearchPath;
