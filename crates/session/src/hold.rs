@@ -75,7 +75,7 @@ impl Session {
                     return Ok(Advance::Until(Next::Replies));
                 }
                 if self.check_segment(&rest[..self.segment.scanned], step) == Check::Asked {
-                    return Ok(Advance::Until(Next::Replies));
+                    return Ok(self.wait(step));
                 }
                 self.checks = Checks::Done;
                 let sent = self.dispatch_segment(rest, step);

@@ -203,13 +203,17 @@ fn a_server_that_agrees_with_what_was_told_is_used() {
             query("BEGIN"),
             all(&[bind("s"), execute(), flush(), bind("s"), execute(), sync()]),
             query("COMMIT"),
+            all(&[parse("other", "SELECT 'a'"), describe_statement("other"), flush()]),
         ];
+        let behind_flush = all(&[bind("s"), execute(), sync()]);
         for pieces in [Pieces::Whole, Pieces::Of(1), Pieces::Random(Random::new(7))] {
             let mut shell = Shell::new(super::shell::settings(&[]), &Shared::default(), pieces);
             for chunk in &chunks {
                 shell.idle.clear();
                 shell.ask(chunk);
             }
+            shell.ask(&behind_flush);
+            let chunks = [&chunks[..], std::slice::from_ref(&behind_flush)].concat();
             assert_eq!(shown(&shell.received), shown(&super::directly(&chunks, &[])), "{text}");
         }
     }
