@@ -34,6 +34,7 @@ pub(super) static CURATED: &[Curated] = curated! {
     "dblink" "dblink_get_connections" Session "connections kept by the session";
     "dblink" "dblink_get_notify" Session "of a connection kept by the session";
     "dblink" "dblink_is_busy" Session "of a connection kept by the session";
+    "isn" "isn_weak" Session "changes how the session reads numbers";
     "lo" "lo_manage" Write "removes large objects";
     "pg_buffercache" "pg_buffercache_pages" Node "state of the node";
     "pg_buffercache" "pg_buffercache_summary" Node "state of the node";

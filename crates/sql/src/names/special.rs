@@ -41,6 +41,8 @@ pub(super) static SPECIAL: &[Special] = special! {
     "currval" Session SequenceValue "the server that ran nextval knows it";
     "cursor_to_xml" Session "reads an open cursor";
     "cursor_to_xmlschema" Session "reads an open cursor";
+    "database_to_xml" Unproven "reads every relation, and runs what views do";
+    "database_to_xml_and_xmlschema" Unproven "reads every relation, and runs what views do";
     "dblink" Unproven "runs any text elsewhere";
     "dblink_close" Session Dblink "uses a connection kept by the session";
     "dblink_connect" Session Dblink "keeps a connection in the session";
@@ -232,10 +234,14 @@ pub(super) static SPECIAL: &[Special] = special! {
     "query_to_xmlschema" Unproven "runs any text";
     "random" Safe "volatile for its randomness only";
     "random_normal" Safe "volatile for its randomness only";
+    "schema_to_xml" Unproven "reads every relation, and runs what views do";
+    "schema_to_xml_and_xmlschema" Unproven "reads every relation, and runs what views do";
     "set_config" Session SetConfig "changes a setting of the session";
     "setseed" Session RandomSeed "chooses the session's random numbers";
     "setval" Write "sets a sequence";
     "system" Safe "a sampling method: reads only";
+    "table_to_xml" Unproven "reads a relation that the text need not name";
+    "table_to_xml_and_xmlschema" Unproven "reads a relation that the text need not name";
     "timeofday" Safe "volatile for the clock only";
     "ts_rewrite" Unproven "one form runs any text";
     "ts_stat" Unproven "runs any text";
