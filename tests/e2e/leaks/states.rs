@@ -157,7 +157,7 @@ const AT_REST: &[&str] = &[
     "SET default_transaction_isolation TO serializable",
     "SET transaction_read_only TO on",
     "SET LOCAL work_mem TO '3MB'",
-    "SET left.custom TO 'x'",
+    "SET \"left\".custom TO 'x'",
     "SET search_path TO left_behind",
     "SET ROLE somebody",
     "SET SESSION AUTHORIZATION somebody",
