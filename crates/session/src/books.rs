@@ -131,7 +131,9 @@ impl Session {
 
     /// The server is in no transaction: what was set is kept or forgotten, and what was written counts.
     pub(crate) fn transaction_ended(&mut self, failed: bool, audience: Audience, step: &mut Step<'_>) {
-        let changed = self.settings.has_open_changes();
+        // A string may have committed some before it ended.
+        let known = &linked(&mut self.link).server.settings;
+        let changed = self.settings.has_open_changes() || !Arc::ptr_eq(known, self.settings.committed());
         if failed {
             self.settings.rollback();
         } else {

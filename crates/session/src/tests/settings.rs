@@ -6,7 +6,7 @@ use super::{check, check_with, shell};
 use pgweir_sql::{Lexing, PinCause};
 
 use crate::effect::AfterStatement;
-use crate::{PinReason, Pinned, SessionSettings};
+use crate::{PinReason, Pinned, SessionSettings, SettingValue};
 
 const SHOW: &str = "SHOW my.x";
 
@@ -331,4 +331,18 @@ fn session_mode_stays_with_the_primary() {
     let answer = shell.ask(&query("INSERT INTO t VALUES ('1')"));
     assert_eq!((shown(&answer).as_str(), &shell.leased[..]), ("C(INSERT 0 1) Z(I)", &[0][..]));
     assert_eq!(shell.session.pinned(), Pinned::By(PinReason::SessionMode));
+}
+
+/// A style of dates builds on the order that was in force: what was set is the whole value, also behind a COMMIT in its string.
+#[test]
+fn what_a_string_commits_before_its_end_is_known_as_the_server_reports_it() {
+    let mut shell = shell();
+    let set = "SET datestyle TO 'German'";
+    let string = "SET datestyle TO 'German'; COMMIT; SHOW my.x";
+    for text in [set, "SHOW my.x", string, string] {
+        shell.ask(&query(text));
+        let reported = shell.idle[0].model.gucs.reported()[&b"DateStyle"[..]].clone();
+        let known = shell.session.settings.committed()["datestyle"].clone();
+        assert_eq!(known, SettingValue::Plain(String::from_utf8(reported).unwrap()), "{text}");
+    }
 }
