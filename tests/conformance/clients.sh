@@ -6,7 +6,7 @@
 # test that ends otherwise through pgweir must be named in docs/clients.md.
 
 client_suites=(asyncpg psycopg2)
-client_packages=(asyncpg==0.30.0 psycopg2-binary==2.9.10 pytest==9.2.0 pytest-timeout==2.4.0)
+client_packages=(asyncpg==0.30.0 psycopg2-binary==2.9.10 pytest==9.2.0 pytest-timeout==2.4.0 distro==1.9.0)
 client_sources=(asyncpg==0.30.0 psycopg2==2.9.10)
 
 # shellcheck disable=SC2154 # repo is set by ./dev
@@ -27,8 +27,8 @@ clients() {
 
 # Unpacks the sources, and installs what they test and need.
 setup_client_suites() {
-    local place=$1 source
-    [ ! -e "$place/is-set-up" ] || return 0
+    local place=$1 source wanted="${client_packages[*]} ${client_sources[*]}"
+    [ "$(cat "$place/is-set-up" 2>/dev/null)" != "$wanted" ] || return 0
     python_with_pip || die "the suites need python3 with pip (Debian: apt-get install python3-pip)"
     # What psycopg2 is built with; its source package looks for it although nothing is built.
     have pg_config || debian_packages libpq-dev
@@ -41,7 +41,7 @@ setup_client_suites() {
             --dest "$place" "$source"
         tar --extract --gzip --no-same-owner --directory "$place" --file "$place/${source/==/-}.tar.gz"
     done
-    touch "$place/is-set-up"
+    echo "$wanted" >"$place/is-set-up"
 }
 
 # A primary, two standbys and pgweir, until this script ends. Sets demo_primary and demo_pgweir, their ports.
@@ -67,7 +67,7 @@ compare_suite() {
     for way in direct:$demo_primary pgweir:$demo_pgweir; do
         say "$suite, ${way%:*}"
         (run_suite "$suite" "$place" "${way#*:}") >"$place/$suite.${way%:*}" 2>&1 || true
-        tail -1 "$place/$suite.${way%:*}"
+        grep ' passed' "$place/$suite.${way%:*}" || die "the suite does not run: see $place/$suite.${way%:*}"
         sed -n 's/^\(FAILED\|ERROR\) \([^ ]*\).*/\2/p' "$place/$suite.${way%:*}" | sort >"$place/$suite.${way%:*}.failed"
     done
     for differs in $(comm -13 "$place/$suite.direct.failed" "$place/$suite.pgweir.failed"); do
