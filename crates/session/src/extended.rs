@@ -21,7 +21,7 @@ use crate::names::Judged;
 use crate::portals::PORTALS_MAX;
 use crate::replies::ReplyRest;
 use crate::session::{Advance, Next, Pinned, Session, linked};
-use crate::statements::{NameChange, Named, Presence, Statement};
+use crate::statements::{NameChange, Named, Presence, SETTLED, Statement};
 use crate::terms::NodeRole;
 use crate::undo::Undo;
 
@@ -104,7 +104,7 @@ impl Session {
         let after = AfterStatement::of(parse.text, verdict).map(Arc::new);
         let statement = Statement::new(&self.namer, &parse, self.judged(verdict), after);
         let statement = self.kept_apart(statement, verdict.kind);
-        let named = Named { statement: Arc::new(statement), defined_in: self.ledger.segment() };
+        let named = Named { statement: Arc::new(statement), defined_in: SETTLED };
         self.statements.define(parse.name, named);
         step.events.push(Event::Parsed { on_server: false });
         step.to_client.extend_from_slice(say::PARSE_COMPLETE);

@@ -229,6 +229,9 @@ pub(crate) struct UnnamedToken {
 /// A segment of a session's requests, by the count of those that were ended before it.
 pub(crate) type SegmentNumber = u64;
 
+/// The segment of what was answered without a server: it is never in doubt.
+pub(crate) const SETTLED: SegmentNumber = SegmentNumber::MAX;
+
 /// What a name meant before a change, and after it.
 #[derive(Clone, Debug)]
 pub(crate) struct NameChange {

@@ -184,6 +184,21 @@ fn the_unnamed_statement_of_another_client_is_never_run() {
     assert!(shown(&answer).ends_with(again), "{}", shown(&answer));
 }
 
+/// No server was asked to parse it, so nothing of ours in front of its use decides whether it is there.
+#[test]
+fn a_statement_that_was_answered_alone_is_used_behind_settings_in_one_write() {
+    let mut shell = shell();
+    shell.ask(&all(&[parse("first", "SELECT 'a'"), bind("first"), execute(), sync()]));
+    shell.ask(&query("SET my.x TO 'one'"));
+    // From now on the node is known to take this.
+    shell.idle.clear();
+    shell.ask(&query("SELECT 'b'"));
+    shell.idle.clear();
+    assert_eq!(shown(&shell.ask(&all(&[parse("second", "SELECT 'a'"), sync()]))), "1 Z(I)");
+    let used = all(&[bind("second"), execute(), sync()]);
+    assert_eq!(shown(&shell.ask(&used)), "2 D(a) C(SELECT 1) Z(I)");
+}
+
 #[test]
 fn the_unnamed_statement_goes_along_to_another_server() {
     let mut shell = shell();
