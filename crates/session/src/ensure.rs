@@ -33,7 +33,9 @@ impl Session {
     pub(crate) fn make_room(&mut self, id: StatementId, step: &mut Step<'_>) {
         let limit = self.limits.server_statements_max;
         let segment = self.ledger.segment();
-        let evicted = linked(&mut self.link).server.statements.add(id, segment, limit);
+        let server = &mut linked(&mut self.link).server;
+        server.checked.retain(|checked| *checked != id);
+        let evicted = server.statements.add(id, segment, limit);
         if let Some(evicted) = evicted {
             say::frame(step.to_server, b'C', &[b"S", &evicted.server_name(), b"\0"]);
             self.ledger.promise(Owed::Close(Audience::Proxy, Some(evicted)));

@@ -43,7 +43,12 @@ impl Session {
             match self.renew(step) {
                 Renewal::No => {}
                 Renewal::Here => return Ok(Pass::GiveUp),
-                Renewal::Elsewhere => return Ok(self.send_again()),
+                Renewal::Elsewhere(stale) => {
+                    let again = self.send_again();
+                    // What the segment named was taken back with it.
+                    self.statements.renew(&stale.name, &self.namer);
+                    return Ok(again);
+                }
             }
         } else if self.attempt.may_move() && node_is_at_fault(fields.sqlstate()) {
             self.learn_from(fields.sqlstate(), step);

@@ -11,7 +11,7 @@ use crate::effect::Step;
 use crate::error::SessionError;
 use crate::held::Held;
 use crate::ledger::{Audience, Owed};
-use crate::segment::{Extent, Known, Needs, Proof, Segment};
+use crate::segment::{Extent, Known, Names, Needs, Proof, Segment};
 use crate::session::{Advance, Next, Preparing, Session, linked};
 use crate::shapes::{Check, Checks};
 use crate::terms::PoolMode;
@@ -74,7 +74,8 @@ impl Session {
                 if self.segment.is_doubtful() && self.ledger.owes_ready() {
                     return Ok(Advance::Until(Next::Replies));
                 }
-                if self.check_segment(&rest[..self.segment.scanned], step) == Check::Asked {
+                let named = self.segment.names == Names::Some;
+                if named && self.check_segment(&rest[..self.segment.scanned], step) == Check::Asked {
                     return Ok(self.wait(step));
                 }
                 self.checks = Checks::Done;

@@ -152,7 +152,7 @@ impl Session {
     /// The client's statement returns something else now: a client that asks each time gets it anew, another the error.
     pub(crate) fn outdated(&mut self, name: &[u8], step: &mut Step<'_>) -> Ensured {
         if self.attempt.is_hidden() && tells_again(self.attempt.bytes(), name) {
-            self.statements.renew(name, &self.namer);
+            self.statements.renew_one(name, &self.namer);
             return Ensured::Yes;
         }
         self.provoke_stale(step);

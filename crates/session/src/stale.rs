@@ -24,17 +24,19 @@ use crate::provoked::STALE_ROUTINE;
 use crate::replies::ReplyRest;
 use crate::segment::{Extent, Names};
 use crate::session::{Pinned, Preparing, Session, linked};
+use crate::statements::Statement;
 use crate::terms::NodeRole;
 
 /// What becomes of a segment that met a stale statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Renewal {
     /// The client gets the error.
     No,
     /// It is sent again when the server is at rest, which is asked for.
     Here,
-    /// It is sent again at once, to another server: this one has more to answer than it is worth to wait for.
-    Elsewhere,
+    /// It is sent again at once, to another server, and this statement is parsed anew there: the one at hand has more to
+    /// answer than it is worth to wait for.
+    Elsewhere(Arc<Statement>),
 }
 
 /// Whether the error says that a prepared statement would now return other columns, since a schema changed.
@@ -75,8 +77,7 @@ impl Session {
             return Renewal::No;
         }
         if self.ledger.owes_several() || self.has_lent() {
-            self.statements.renew(&stale.name, &self.namer);
-            return Renewal::Elsewhere;
+            return Renewal::Elsewhere(stale);
         }
         let ended = self.ledger.owes_ready();
         self.drop_failed();

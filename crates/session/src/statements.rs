@@ -301,7 +301,15 @@ impl ClientStatements {
         self.named = HashMap::new();
     }
 
-    /// The client's statements are as if it had parsed them now: this one, and those it does not know the results of.
+    /// This statement is as if the client had parsed it now.
+    pub(crate) fn renew_one(&mut self, name: &[u8], namer: &StatementNamer) {
+        if let Some(Named { statement, .. }) = self.named.get_mut(name) {
+            *statement = Arc::new(statement.renewed(namer));
+        }
+    }
+
+    /// The client's statements are as if it had parsed them now: this one, and those it does not know the results of. None of
+    /// them may be in flight: changes of their names could not be taken back any more.
     pub(crate) fn renew(&mut self, stale: &[u8], namer: &StatementNamer) {
         for (name, Named { statement, .. }) in &mut self.named {
             if **name == *stale || !statement.is_used() {

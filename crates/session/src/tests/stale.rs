@@ -92,6 +92,15 @@ fn what_was_sent_behind_it_is_answered() {
     assert_eq!(shell.times_run("1"), 0);
 }
 
+/// Both segments are on their way to the standby that has the statement from before: they go to another node together.
+#[test]
+fn a_pipeline_of_reads_that_meets_it_goes_elsewhere() {
+    let chunk = all(&[used_after_parse(READ), run("SELECT 'a'"), sync()]);
+    let (shell, answer) = shared_with(READ, std::slice::from_ref(&chunk), Pieces::Whole);
+    assert_eq!(answer, alone(&[chunk]));
+    assert!(shell.leased.len() > 1, "{:?}", shell.leased);
+}
+
 /// It may know the columns from then on, as in PostgreSQL.
 #[test]
 fn a_client_that_was_told_the_columns_gets_the_error() {
