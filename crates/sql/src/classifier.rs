@@ -275,20 +275,16 @@ fn number(naming: Option<&Naming>) -> u64 {
 }
 
 fn primary(kind: Kind, reason: Reason) -> Verdict {
-    Verdict {
-        target: Target::Primary,
-        kind,
-        reason,
-        binds: None,
-        leaves: Leaves::Nothing,
-        depends: Depends::Transaction,
-        shape: ShapeId::NONE,
-    }
+    plain(Target::Primary, kind, reason)
 }
 
 fn standby(kind: Kind, reason: Reason) -> Verdict {
+    plain(Target::Standby, kind, reason)
+}
+
+fn plain(target: Target, kind: Kind, reason: Reason) -> Verdict {
     Verdict {
-        target: Target::Standby,
+        target,
         kind,
         reason,
         binds: None,
