@@ -4,7 +4,8 @@
  * isolationtester asks the server whether a session's backend waits for a lock, and who sent a notification. It knows a
  * backend by the process number that its session was given at login, which behind a pooler belongs to no backend, and
  * which may change with every transaction. A session's application_name follows it to whichever backend serves it: so
- * sessions are numbered here, and the server is asked which backends bear a session's name.
+ * sessions are numbered here, and the server is asked which backends bear a session's name. Notifications name their
+ * senders as these were told when they logged in.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,23 +18,22 @@
 enum { SESSIONS_MAX = 64, QUERY_MAX = 16384 };
 
 /* The shell between pg_regress and isolationtester loads this file as well, without libpq. */
-extern PGresult *PQexec(PGconn *, const char *) __attribute__((weak));
 extern char *PQescapeLiteral(PGconn *, const char *, size_t) __attribute__((weak));
-extern char *PQgetvalue(const PGresult *, int, int) __attribute__((weak));
-extern int PQntuples(const PGresult *) __attribute__((weak));
-extern void PQclear(PGresult *) __attribute__((weak));
 
 /* The first to log in is the control connection, whose number is 0. */
-static PGconn *control;
 static int logged_in;
+/* What each was told of its process number when it logged in. */
+static int login_pids[SESSIONS_MAX];
 /* The quoted application_name of each session, by its number. */
 static char *names[SESSIONS_MAX];
 
 int
 PQbackendPID(const PGconn *conn)
 {
-	if (control == NULL)
-		control = (PGconn *) conn;
+	int (*real) (const PGconn *) = dlsym(RTLD_NEXT, "PQbackendPID");
+
+	if (logged_in < SESSIONS_MAX)
+		login_pids[logged_in] = real(conn);
 	return logged_in++;
 }
 
@@ -86,24 +86,21 @@ PQprepare(PGconn *conn, const char *name, const char *query, int count, const Oi
 	return real(conn, name, question, count, types);
 }
 
-/* A notification's sender: the session whose name the sending backend still bears. */
+/* A notification names its sender by the process number of its login. */
 PGnotify *
 PQnotifies(PGconn *conn)
 {
 	PGnotify *(*real) (PGconn *) = dlsym(RTLD_NEXT, "PQnotifies");
 	PGnotify *notification = real(conn);
-	char array[QUERY_MAX / 4], question[QUERY_MAX];
-	PGresult *sender;
+	int number;
 
-	if (notification == NULL)
-		return NULL;
-	array_of_names(array, sizeof(array));
-	snprintf(question, sizeof(question),
-			 "SELECT pg_catalog.array_position(%s, application_name) FROM pg_catalog.pg_stat_activity WHERE pid = %d",
-			 array, notification->be_pid);
-	sender = PQexec(control, question);
-	if (PQntuples(sender) == 1)
-		notification->be_pid = atoi(PQgetvalue(sender, 0, 0));
-	PQclear(sender);
+	for (number = 0; notification != NULL && number < logged_in && number < SESSIONS_MAX; number++)
+	{
+		if (login_pids[number] == notification->be_pid)
+		{
+			notification->be_pid = number;
+			break;
+		}
+	}
 	return notification;
 }
